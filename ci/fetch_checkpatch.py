@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Take ``checkpatch.pl`` and its word lists out of Debian's kernel source into a folder.
+
+The kernel's style checker is the kernel's, so it stays out of this repository. Run as
+``python3 -m ci.fetch_checkpatch FOLDER``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from emulation.apt import AptError, PrivateApt
+from emulation.cache import replacing
+
+SUITE = "bookworm-backports"
+SERIES = "6.12"
+FILES = ("checkpatch.pl", "const_structs.checkpatch", "spelling.txt")
+
+
+def fetch(folder: Path) -> None:
+    """Put :data:`FILES` into *folder*.
+
+    Raises:
+        AptError: the source package cannot be had.
+        subprocess.CalledProcessError: it does not hold the files.
+    """
+    apt = PrivateApt([SUITE])
+    apt.update()
+    package = f"linux-source-{SERIES}"
+    members = [f"{package}/scripts/{name}" for name in FILES]
+    with tempfile.TemporaryDirectory() as scratch:
+        (deb,) = apt.download([package], Path(scratch))
+        script = (
+            'dpkg-deb --fsys-tarfile "$1" | tar -xO "./usr/src/$2.tar.xz" |'
+            ' tar -xJ -C "$3" --strip-components=2 --occurrence=1 "${@:4}"'
+        )
+        with replacing(folder) as target:
+            command = ["bash", "-c", script, "bash", deb, package, target, *members]
+            subprocess.run(command, check=True, stderr=subprocess.PIPE)
+
+
+def main() -> int:
+    """Fetch into the folder named on the command line."""
+    try:
+        fetch(Path(sys.argv[1]))
+    except (AptError, subprocess.CalledProcessError) as error:
+        print(f"fetch_checkpatch: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""NTZC's modules, built for one kernel in a copy of their sources.
+
+A module's build leaves its objects beside the sources, so each kernel has a copy of its
+own under ``build/modules/``; only files that changed are copied, so kbuild rebuilds only
+what changed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from emulation.cache import REPOSITORY, locked
+from emulation.kernels import Kernel
+
+SOURCES = ("Kbuild", "module", "driver")
+_KEPT = (".c", ".h", "Kbuild", "Makefile", "Kconfig")
+
+
+class BuildError(Exception):
+    """The modules did not build; the message ends with the compiler's output."""
+
+
+def build(
+    kernel: Kernel, *, make_args: Sequence[str] = (), variant: str = "", verbose: bool = False
+) -> list[Path]:
+    """Build the modules for *kernel* and return the ``.ko`` files in load order.
+
+    Args:
+        kernel: from :func:`emulation.kernels.fetch`.
+        make_args: extra words for make, such as ``W=1`` or ``C=2``.
+        variant: a copy of its own for builds with other flags, so that they do not undo
+            each other's objects.
+        verbose: let make write to the terminal.
+
+    Raises:
+        BuildError: make failed.
+    """
+    name = f"{kernel.name}-{variant}" if variant else kernel.name
+    copy = REPOSITORY / "build" / "modules" / name
+    with locked(f"modules-{name}"):
+        _mirror(REPOSITORY, copy)
+        _stamp(copy, kernel)
+        command = ["make", "-C", str(kernel.headers), f"M={copy}", f"-j{os.cpu_count()}"]
+        done = subprocess.run(
+            [*command, *make_args, "modules"],
+            stdout=None if verbose else subprocess.PIPE,
+            stderr=None if verbose else subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise BuildError(f"modules for {kernel.name} did not build\n{done.stdout or ''}")
+        return _load_order(copy)
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    for name in SOURCES:
+        top = root / name
+        if top.is_file():
+            yield top
+            continue
+        for path in top.rglob("*"):
+            if path.is_file() and path.name.endswith(_KEPT) and not path.name.endswith(".mod.c"):
+                yield path
+
+
+def _mirror(origin: Path, copy: Path) -> None:
+    """Bring *copy* up to date with the sources of *origin*, keeping what the build made."""
+    wanted = {path.relative_to(origin): path for path in _sources(origin)}
+    for path in _sources(copy):
+        if path.relative_to(copy) not in wanted:
+            path.unlink()
+    for relative, path in wanted.items():
+        target = copy / relative
+        if target.exists() and target.read_bytes() == path.read_bytes():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+
+def _stamp(copy: Path, kernel: Kernel) -> None:
+    """Start afresh where the objects in *copy* are another kernel version's."""
+    stamp = copy / ".kernel"
+    wanted = f"{kernel.root} {kernel.version}\n"
+    if stamp.exists() and stamp.read_text() != wanted:
+        shutil.rmtree(copy)
+        _mirror(REPOSITORY, copy)
+    copy.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(wanted)
+
+
+def _load_order(copy: Path) -> list[Path]:
+    """Return the modules built, each after those whose symbols it uses."""
+    pending: dict[str, tuple[Path, list[str]]] = {}
+    for path in sorted(copy.rglob("*.ko")):
+        done = subprocess.run(
+            ["modinfo", "-F", "depends", path], capture_output=True, text=True, check=True
+        )
+        pending[path.stem] = (path, [d for d in done.stdout.strip().split(",") if d])
+    order: list[Path] = []
+    while pending:
+        ready = [name for name, (_, needs) in pending.items() if not set(needs) & set(pending)]
+        if not ready:
+            raise BuildError(f"modules need each other in a circle: {', '.join(pending)}")
+        order += [pending.pop(name)[0] for name in ready]
+    return order
