@@ -55,7 +55,7 @@ def parse_deb822(text: str) -> Iterable[Source]:
     text = "".join(line for line in text.splitlines(True) if not line.startswith("#"))
     for stanza in re.split(r"\n\s*\n", text):
         fields: dict[str, str] = {}
-        for name, value in re.findall(r"^(\S+):((?:.*(?:\n[ \t].*)*))", stanza, re.M):
+        for name, value in re.findall(r"^(\S+):((?:.*(?:\n[ \t].*)*))", stanza, re.MULTILINE):
             fields[name.lower()] = value.strip()
         if "deb" not in fields.get("types", "").split() or fields.get("enabled") == "no":
             continue

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The machine's make-up: cards, cables, ports and kernel command line, as QEMU takes them.
+
+Nothing here runs anything; :mod:`emulation.vm` does.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from emulation import protocol
+from emulation.cache import REPOSITORY
+
+_FIRST_ROOT_PORT = 0x10  # device numbers on pcie.0, one a card
+
+# What a stock kernel would load for this machine's other devices; loading takes half of the
+# boot under emulation, and none of it is looked at.
+_USELESS = (
+    "aesni_intel,ahci,button,ccp,crc32_pclmul,crc32c_intel,crct10dif_pclmul,cryptd,evdev,"
+    "ghash_clmulni_intel,i2c_i801,i6300esb,iTCO_wdt,intel_pmc_bxt,joydev,kvm,kvm_amd,kvm_intel,"
+    "lpc_ich,pcspkr,polyval_clmulni,psmouse,qemu_fw_cfg,rapl,serio_raw,sg,sha1_ssse3,"
+    "sha256_ssse3,sha512_ssse3,sr_mod,virtio_mmio,virtio_rng"
+)
+
+# `rep movsb` counts an instruction a byte, so a kernel that prefers it would look slow, and
+# differently slow from one card or peer to the next: instruction counts go without.
+_PINNED_CPU = "max,la57=off,erms=off,fsrm=off,fzrm=off,fsrs=off,fsrc=off"
+_CPU = "max,la57=off"  # five-level page tables only slow the emulation down
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a machine's sockets and files lie; short, as a socket's path is limited."""
+
+    folder: Path
+
+    @property
+    def console(self) -> Path:
+        """What the machine wrote to its serial console, and virtme-ng to the terminal."""
+        return self.folder / "console.log"
+
+    @property
+    def qmp(self) -> Path:
+        """The socket on which QEMU calls us for QMP."""
+        return self.folder / "qmp"
+
+    @property
+    def agent(self) -> Path:
+        """The socket on which QEMU calls us for the agent's port."""
+        return self.folder / "agent"
+
+    def host_end(self, index: int) -> Path:
+        """The host's end of wire *index*."""
+        return self.folder / f"h{index}"
+
+    def card_end(self, index: int) -> Path:
+        """QEMU's end of wire *index*."""
+        return self.folder / f"q{index}"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What is asked for; see :class:`emulation.vm.VM` for the meaning of each field."""
+
+    cards: int
+    cpus: int
+    memory: str
+    append: str
+    stock_igb: bool
+    cross: tuple[tuple[int, int], ...]
+    taps: bool
+    insn_plugin: str
+    qemu_args: tuple[str, ...]
+
+    def wired(self) -> list[int]:
+        """The cards with a wire to the host (for a crossed pair with a tap: its first)."""
+        second = {b for _, b in self.cross}
+        first = {a for a, _ in self.cross}
+        return [
+            i for i in range(self.cards) if i not in second and (self.taps or i not in first)
+        ]
+
+    def mac(self, index: int) -> str:
+        """The address in the NVM of card *index*."""
+        return f"52:54:00:82:57:{index:02x}"
+
+    def root_port(self, index: int) -> str:
+        """The folder in sysfs of the root port that card *index* sits on."""
+        return f"/sys/devices/pci0000:00/0000:00:{_FIRST_ROOT_PORT + index:02x}.0"
+
+    def qemu(self, layout: Layout) -> list[str]:
+        """Return what QEMU is told beyond what virtme-ng tells it."""
+        words = ["-nodefaults", "-cpu", _PINNED_CPU if self.insn_plugin else _CPU]
+        if self.insn_plugin:
+            words += ["-plugin", self.insn_plugin]
+        words += ["-chardev", f"socket,id=qmp,path={layout.qmp},server=off"]
+        words += ["-mon", "chardev=qmp,mode=control"]
+        words += ["-chardev", f"socket,id=agent,path={layout.agent},server=off"]
+        words += ["-device", "virtio-serial-pci,id=ntzc"]
+        words += ["-device", f"virtserialport,bus=ntzc.0,name={protocol.PORT},chardev=agent"]
+        words += self._cables(layout)
+        for i in range(self.cards):
+            address = f"{_FIRST_ROOT_PORT + i:#x}"
+            words += ["-device", f"pcie-root-port,id=rp{i},slot={i + 1},addr={address}"]
+            words += ["-device", ",".join(f"{k}={v}" for k, v in self.card(i).items())]
+        return [*words, *self.qemu_args]
+
+    def card(self, index: int) -> dict[str, str]:
+        """Return the properties of card *index*, as ``-device`` and ``device_add`` take them."""
+        return {
+            "driver": "igb",
+            "id": f"card{index}",
+            "netdev": f"net{index}",
+            "bus": f"rp{index}",
+            "mac": self.mac(index),
+        }
+
+    def _cables(self, layout: Layout) -> list[str]:
+        hub_of = {card: hub for hub, pair in enumerate(self.cross) for card in pair}
+        words: list[str] = []
+        for i in range(self.cards):
+            if i in hub_of:
+                words += ["-netdev", f"hubport,id=net{i},hubid={hub_of[i]}"]
+            else:
+                words += ["-netdev", self._datagram(f"net{i}", i, layout)]
+        for hub, (first, _) in enumerate(self.cross):
+            if self.taps:
+                words += ["-netdev", self._datagram(f"tap{hub}", first, layout)]
+                words += ["-netdev", f"hubport,id=hub{hub},hubid={hub},netdev=tap{hub}"]
+        return words
+
+    @staticmethod
+    def _datagram(ident: str, wire: int, layout: Layout) -> str:
+        return (
+            f"dgram,id={ident},local.type=unix,local.path={layout.card_end(wire)},"
+            f"remote.type=unix,remote.path={layout.host_end(wire)}"
+        )
+
+    def kernel_line(self) -> str:
+        """Return what the kernel is told beyond what virtme-ng tells it."""
+        absent = _USELESS if self.stock_igb else f"{_USELESS},igb"
+        words = [
+            "oops=panic panic=-1 net.ifnames=0 log_buf_len=4M printk.devkmsg=on loglevel=6",
+            f"modprobe.blacklist={absent}",
+            self.append,
+        ]
+        return " ".join(words).strip()
+
+    def vng(self, image: Path, layout: Layout) -> list[str]:
+        """Return the virtme-ng command that boots the machine and runs the agent in it."""
+        python = Path(sys.executable)
+        agent = (
+            f"cd {shlex.quote(str(REPOSITORY))} && "
+            f"PATH={shlex.quote(str(python.parent))}:$PATH exec {shlex.quote(str(python))} "
+            f"-m emulation.agent /dev/virtio-ports/{protocol.PORT}"
+        )
+        command = [str(python.parent / "vng"), "--run", str(image), "--user", "root"]
+        command += ["--disable-microvm", "--force-9p", "--verbose"]
+        command += [] if kvm_works() else ["--disable-kvm"]
+        command += ["--cpus", str(self.cpus), "--memory", self.memory]
+        command += [f"--append={self.kernel_line()}"]
+        command += [f"--qemu-opts={shlex.join(self.qemu(layout))}"]
+        return [*command, "--exec", agent]
+
+
+def kvm_works(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor itself can run guests.
+
+    A machine that is virtual itself may have a ``/dev/kvm`` that opens and then hangs.
+    """
+    flags = {word for line in cpuinfo.read_text().splitlines() for word in line.split()}
+    return bool(flags & {"vmx", "svm"}) and Path("/dev/kvm").exists()
+
+
+def check(machine: Machine) -> None:
+    """Check what is asked for.
+
+    Raises:
+        ValueError: it cannot be built.
+    """
+    crossed: Sequence[int] = [card for pair in machine.cross for card in pair]
+    if len(set(crossed)) != len(crossed) or any(c not in range(machine.cards) for c in crossed):
+        raise ValueError(f"cross={machine.cross} does not pair different cards")
+    if machine.cards > 8:
+        raise ValueError("at most 8 cards")

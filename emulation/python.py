@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A Python process in the guest whose objects are used from the host, by rpyc.
+
+Starting an interpreter in the guest takes a second, importing into it more; this one stays.
+Its connection runs over the standard streams of a command of the agent's, so there can be
+any number, and a call that blocks in one keeps nobody else waiting.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import rpyc
+from rpyc.core.stream import Stream
+
+from emulation.cache import REPOSITORY
+from emulation.channel import Channel
+from emulation.errors import VMError
+
+_CALL_S = 120
+
+
+class _ProcessStream(Stream):  # type: ignore[misc]
+    """The bytes to and from a process in the guest, as rpyc wants them."""
+
+    MAX_IO_CHUNK = 1 << 18
+
+    def __init__(self, channel: Channel, folders: Sequence[str]) -> None:
+        self._channel = channel
+        self._buffer = bytearray()
+        self._closed = False
+        self.errors = bytearray()
+        self.process = channel.spawn(
+            [sys.executable, "-m", "emulation.pyagent", *folders],
+            cwd=str(REPOSITORY),
+            on_output=self._take,
+        )
+
+    def _take(self, stream: str, data: bytes) -> None:
+        if stream == "stdout":
+            self._buffer += data
+        else:
+            self.errors += data
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        self._closed = True
+
+    def poll(self, timeout: Any) -> bool:
+        try:
+            self._channel.wait_for(self._ready, timeout.timeleft(), "an answer")
+        except TimeoutError:
+            return False
+        return True
+
+    def read(self, count: int) -> bytes:
+        self._channel.wait_for(
+            lambda: len(self._buffer) >= count or self.process.returncode is not None, None, ""
+        )
+        if len(self._buffer) < count:
+            self._closed = True
+            raise EOFError(f"Python in the guest ended: status {self.process.returncode}")
+        data = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return data
+
+    def write(self, data: bytes) -> None:
+        self.process.write(data)
+
+    def _ready(self) -> bool:
+        return bool(self._buffer) or self.process.returncode is not None
+
+
+class GuestPython:
+    """Python in the guest. Made by :meth:`emulation.vm.VM.python`.
+
+    Objects of the guest appear as references, whose use is a call to the guest; what
+    crosses by value are numbers, strings, bytes, None, and tuples of those. Use
+    :meth:`fetch` for other values. Calls raise what the guest raised, or
+    :class:`emulation.errors.VMDied`.
+    """
+
+    def __init__(
+        self, channel: Channel, folders: Sequence[str], died: Callable[[], VMError]
+    ) -> None:
+        self._stream = _ProcessStream(channel, folders)
+        self._connection = rpyc.utils.factory.connect_stream(
+            self._stream,
+            rpyc.core.service.MasterService,
+            {"sync_request_timeout": _CALL_S, "allow_all_attrs": True},
+        )
+        self._died = died
+
+    @property
+    def pid(self) -> int:
+        """Its process id in the guest."""
+        return self._stream.process.pid
+
+    @property
+    def modules(self) -> Any:
+        """The guest's modules: ``modules.os`` or ``modules["os.path"]``, imported on use."""
+        return self._connection.modules
+
+    @property
+    def builtins(self) -> Any:
+        """The guest's built-in functions."""
+        return self._connection.builtins
+
+    @property
+    def namespace(self) -> Any:
+        """The variables that :meth:`execute` sees, as a mapping."""
+        return self._connection.namespace
+
+    @property
+    def stderr(self) -> str:
+        """What it has written to its standard output and standard error so far."""
+        return self._stream.errors.decode(errors="replace")
+
+    def eval(self, expression: str) -> Any:
+        """Evaluate *expression* in the guest."""
+        return self._connection.eval(expression)
+
+    def execute(self, text: str) -> None:
+        """Execute *text* in the guest; what it defines is in :attr:`namespace`."""
+        self._connection.execute(text)
+
+    def load(self, path: str | Path) -> Any:
+        """Execute the Python file *path* as a module of the guest, and return it."""
+        self.execute(
+            "import importlib.util as _u\n"
+            f"_s = _u.spec_from_file_location({Path(path).stem!r}, {str(path)!r})\n"
+            "_m = _u.module_from_spec(_s)\n_s.loader.exec_module(_m)\n"
+        )
+        return self.namespace["_m"]
+
+    def fetch(self, value: Any) -> Any:
+        """Return a copy of a guest's object, if it can be pickled."""
+        return rpyc.utils.classic.obtain(value)
+
+    def deliver(self, value: Any) -> Any:
+        """Copy *value* into the guest, if it can be pickled; return the reference to it."""
+        return rpyc.utils.classic.deliver(self._connection, value)
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL."""
+        self._stream.process.kill()
+        self._connection.close()
+
+    def close(self) -> None:
+        """End it, and wait for its end; nothing happens if it has ended."""
+        self._connection.close()
+        if self._stream.process.returncode is None:
+            self._stream.process.close_stdin()
+            self._stream.process.wait()
