@@ -31,7 +31,7 @@ struct ntzc_queue;
  */
 #define NTZC_HANDLE_INDEX_BITS	20
 #define NTZC_HANDLE_INDEX	((1u << NTZC_HANDLE_INDEX_BITS) - 1)
-#define NTZC_HANDLE_GEN_ONE	(1u << NTZC_HANDLE_INDEX_BITS)
+#define NTZC_HANDLE_GEN_ONE	(NTZC_HANDLE_INDEX + 1)
 #define NTZC_HANDLE_GEN		(~NTZC_HANDLE_INDEX & ~NTZC_HANDLE_TX)
 
 /** NTZC_HEADROOM - bytes before the data of a fresh m_buf, a cache-line multiple */
@@ -39,18 +39,20 @@ struct ntzc_queue;
 
 /**
  * struct m_buf - metadata of one packet
- * @refs: holders; 0 while the buffer is free
+ * @refs: holders; the driver is one while it has the buffer for the card
  * @size: bytes in the buffer
+ * @in_flight: times that it is being sent now; under the pool's lock
  * @head: the buffer's first byte
  * @dma: the buffer's address for the port's device
- * @pool: where the buffer belongs; NULL after that device is gone
+ * @pool: where the buffer belongs
  * @desc: what a tap is told about the packet; also holds its offset and length
  *
  * One cache line, so that a packet costs one line of metadata.
  */
 struct m_buf {
 	refcount_t refs;
-	u32 size;
+	u16 size;
+	u16 in_flight;
 	void *head;
 	dma_addr_t dma;
 	struct ntzc_pool *pool;
@@ -98,6 +100,18 @@ static inline u32 m_buf_len(const struct m_buf *m)
 static inline dma_addr_t m_buf_dma(const struct m_buf *m)
 {
 	return m->dma + m_buf_headroom(m);
+}
+
+/**
+ * m_buf_rx_dma() - where the card is to write the next frame
+ * @m: a buffer from ntzc_rx_refill()
+ *
+ * Return: the DMA address of the byte at NTZC_HEADROOM; m->size - NTZC_HEADROOM
+ * bytes may be written there.
+ */
+static inline dma_addr_t m_buf_rx_dma(const struct m_buf *m)
+{
+	return m->dma + NTZC_HEADROOM;
 }
 
 /**

@@ -36,6 +36,9 @@
 /** NTZC_BATCH - the most packets in one call of ntzc_rx_deliver() */
 #define NTZC_BATCH	64
 
+/** NTZC_SPARE - free buffers that a queue may keep to itself */
+#define NTZC_SPARE	(2 * NTZC_BATCH)
+
 struct ntzc_port;
 struct ntzc_taps;
 
@@ -91,20 +94,19 @@ struct ntzc_queue {
 
 	/* receive: the poll writes; others read for statistics */
 	struct ntzc_taps __rcu *taps ____cacheline_aligned;
-	struct m_buf **spare;		/* free buffers kept by this queue, last in first out */
 	u32 n_spare;
-	u32 max_spare;
 	u32 posted;			/* buffers that the driver has for the card */
 	u32 wanted;			/* slots that the last refill left empty */
-	bool starved;			/* a release must call ops->refill */
 	u64 rx_frames;
 	u64 rx_bytes;
 	u64 rx_unclaimed;
 	u64 rx_no_buffer;
+	struct m_buf *spare[NTZC_SPARE];	/* free buffers kept for the next refill */
 
-	/* tx_lock guards the driver's producer side, and what follows but tx_done_* */
+	/* tx_lock guards ops->transmit, the driver's producer side, and these */
 	spinlock_t tx_lock ____cacheline_aligned;
-	bool tx_full;			/* ops->transmit came up short; cleared by completions */
+	bool tx_up;			/* ops->transmit may be called */
+	bool tx_full;			/* it came up short; completions clear this, unlocked */
 	u64 tx_frames;
 	u64 tx_bytes;
 
@@ -148,7 +150,6 @@ unsigned int ntzc_port_buf_size(const struct ntzc_port *port);
 unsigned int ntzc_rx_refill(struct ntzc_queue *q, struct m_buf **m, unsigned int n);
 void ntzc_rx_deliver(struct ntzc_queue *q, struct m_buf **m, unsigned int n);
 void ntzc_rx_return(struct ntzc_queue *q, struct m_buf **m, unsigned int n);
-void ntzc_rx_sync_for_cpu(const struct m_buf *m);
 
 /* tx.c */
 void ntzc_tx_complete(struct ntzc_queue *q, struct m_buf **m, unsigned int n, int status);
