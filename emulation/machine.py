@@ -144,7 +144,7 @@ class Machine:
         """Return what the kernel is told beyond what virtme-ng tells it."""
         absent = _USELESS if self.stock_igb else f"{_USELESS},igb"
         words = [
-            "oops=panic panic=-1 net.ifnames=0 log_buf_len=4M printk.devkmsg=on loglevel=6",
+            "oops=panic panic=-1 log_buf_len=4M printk.devkmsg=on loglevel=6",
             f"modprobe.blacklist={absent}",
             self.append,
         ]

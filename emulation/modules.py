@@ -9,6 +9,7 @@ what changed.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -41,21 +42,43 @@ def build(
         BuildError: make failed.
     """
     name = f"{kernel.name}-{variant}" if variant else kernel.name
-    copy = REPOSITORY / "build" / "modules" / name
     with locked(f"modules-{name}"):
-        _mirror(REPOSITORY, copy)
-        _stamp(copy, kernel)
-        command = ["make", "-C", str(kernel.headers), f"M={copy}", f"-j{os.cpu_count()}"]
-        done = subprocess.run(
-            [*command, *make_args, "modules"],
-            stdout=None if verbose else subprocess.PIPE,
-            stderr=None if verbose else subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise BuildError(f"modules for {kernel.name} did not build\n{done.stdout or ''}")
+        copy, _ = _make(kernel, name, make_args, verbose=verbose)
         return _load_order(copy)
+
+
+def lint(kernel: Kernel) -> str:
+    """Build afresh with sparse and all warnings; return what they say, or nothing.
+
+    Raises:
+        BuildError: make failed.
+    """
+    name = f"{kernel.name}-lint"
+    # a warning is said only when a file is compiled
+    shutil.rmtree(REPOSITORY / "build" / "modules" / name, ignore_errors=True)
+    with locked(f"modules-{name}"):
+        _, output = _make(kernel, name, ["W=1", "C=1"])
+    return "\n".join(line for line in output.splitlines() if re.search(r":\d+:.*: ", line))
+
+
+def _make(
+    kernel: Kernel, name: str, make_args: Sequence[str], *, verbose: bool = False
+) -> tuple[Path, str]:
+    """Bring the copy called *name* up to date and run make in it; return it, and the output."""
+    copy = REPOSITORY / "build" / "modules" / name
+    _mirror(REPOSITORY, copy)
+    _stamp(copy, kernel)
+    command = ["make", "-C", str(kernel.headers), f"M={copy}", f"-j{os.cpu_count()}"]
+    done = subprocess.run(
+        [*command, *make_args, "modules"],
+        stdout=None if verbose else subprocess.PIPE,
+        stderr=None if verbose else subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BuildError(f"modules for {kernel.name} did not build\n{done.stdout or ''}")
+    return copy, done.stdout or ""
 
 
 def _sources(root: Path) -> Iterator[Path]:

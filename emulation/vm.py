@@ -415,12 +415,17 @@ class VM:
         folder = f"/sys/bus/pci/devices/{self.pci(index)}/net"
         names: list[str] = []
 
-        def appeared() -> bool:
-            with contextlib.suppress(FileNotFoundError):
+        def settled() -> bool:
+            try:
                 names[:] = self.listdir(folder)
-            return bool(names)
+                number = self.read_file(f"{folder}/{names[0]}/ifindex").decode().strip()
+                # udev files an interface once it has given it its final name.
+                self.read_file(f"/run/udev/data/n{number}")
+            except (FileNotFoundError, IndexError):
+                return False
+            return names == self.listdir(folder)
 
-        self.wait_until(appeared, timeout_s, f"an interface of card {index}")
+        self.wait_until(settled, timeout_s, f"an interface of card {index}")
         return names[0]
 
     def wait_carrier(self, index: int, up: bool = True, timeout_s: float = 60) -> None:

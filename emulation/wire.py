@@ -2,9 +2,11 @@
 """The host's end of a card's cable: frames to the card and frames from it.
 
 QEMU's datagram backend carries one Ethernet frame a datagram, without FCS, both ways. The
-card stops reading when it has no receive buffer, so a sender is held back and nothing is
-lost. A thread takes frames from the card as they come: QEMU would drop them once its own
-queue (10,000 frames) is full.
+card stops reading when none of its enabled receive queues has a buffer, so with one queue a
+sender is held back and nothing is lost. With several, the model drops a frame whose queue
+is full while another has room, and counts it nowhere: then send no more than a ring at once.
+A thread takes frames from the card as they come: QEMU would drop them once its own queue
+(10,000 frames) is full.
 """
 
 from __future__ import annotations
