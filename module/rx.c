@@ -26,7 +26,7 @@ struct ntzc_share {
  */
 static unsigned int ntzc_rx_may_leave(const struct ntzc_queue *q, unsigned int n)
 {
-	/* without the pool's lock: if other queues are quicker, wanted makes up for it */
+	/* without the pool's lock: if others are quicker, wanted makes up for it */
 	u32 have = q->n_spare + READ_ONCE(q->port->rx_pool->n_free);
 
 	return have < q->wanted ? 0 : min(n, have - q->wanted);
@@ -35,7 +35,7 @@ static unsigned int ntzc_rx_may_leave(const struct ntzc_queue *q, unsigned int n
 /* Frames that the channel can take now; what it cannot is counted by cause */
 static unsigned int ntzc_chan_room(struct ntzc_chan *c, unsigned int n, unsigned int may)
 {
-	/* acquire: the reader's copy out of the slots comes first; pairs with ntzc_chan_advance() */
+	/* without the pool's lock: if another queue is quicker, wanted makes up for it */
 	u32 space = c->mask + 1 - (c->prod - smp_load_acquire(&c->cons));
 	u32 held = c->prod - READ_ONCE(c->released);
 	u32 left = held < c->quota ? c->quota - held : 0;

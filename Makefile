@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The verbs of this project. Each sets up what it needs, into a cache outside
+# the checkout; what is built here goes to build/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# which kernels a verb is for: names of ci/kernels.toml
+KERNEL ?=
+vm_kernels = $(or $(subst all,,$(KERNEL)),6.1 6.12)
+one_kernel = $(or $(KERNEL),6.12)
+
+PREFIX ?= /usr/local
+ARGS ?=
+
+# the Python environment, made on first use
+venv = $(shell ci/setup --print-venv)
+python = $(venv)/bin/python
+
+.PHONY: help
+help: ## print the verbs
+	@echo "usage: make VERB [KERNEL=6.1|6.12]"
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: check
+check: ## lint and unit tests: no root, no VM, under a minute
+	@ci/setup check
+	@$(python) -m ci.lint
+	@$(python) -m pytest -q tests/unit $(ARGS)
+
+.PHONY: modules
+modules: ## build ntzc.ko and ntzc_igb.ko for a kernel of the list
+	@ci/setup modules
+	@$(python) -m emulation modules $(one_kernel)
+
+.PHONY: lib
+lib: ## build the C library and its samples, in build/lib
+	@ci/setup lib
+	@$(MAKE) --no-print-directory -C libntzc O=$(CURDIR)/build/lib
+
+.PHONY: python
+python: lib ## build the Python client, in build/python
+	@ci/setup python
+	@$(python) -m ci.build_python
+
+.PHONY: demo
+demo: python ## capture and send in a VM, and compare every byte
+	@ci/setup vm
+	@$(python) -m emulation.demo $(one_kernel)
+
+.PHONY: vm-test
+vm-test: python ## the whole test suite, unit tests and a VM for each kernel
+	@ci/setup check vm
+	@$(python) -m pytest tests/unit tests/integration --kernels "$(vm_kernels)" $(ARGS)
+
+.PHONY: vm-shell
+vm-shell: python ## a shell in a VM with two cards and everything loaded
+	@ci/setup vm
+	@$(python) -m emulation shell $(one_kernel)
+
+.PHONY: insn
+insn: python ## guest instructions per packet, in a VM
+	@ci/setup vm
+	@$(python) -m bench.insn $(one_kernel) $(ARGS)
+
+.PHONY: install
+install: ## on this machine: modules (DKMS), udev rule, C library, Python client
+	@ci/install $(PREFIX)
+
+.PHONY: clean
+clean: ## remove what was built here; the cache stays
+	rm -rf build

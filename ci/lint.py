@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All that is checked without running anything: arrows, checkpatch, sparse, ruff, mypy.
+
+``python -m ci.lint [NAME...]`` runs all checks, or those named.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ci import arrows
+from emulation import kernels, modules
+
+ROOT = Path(__file__).resolve().parent.parent
+_PYTHON = ["ci", "emulation", "pyntzc", "bench", "tests"]
+_SPARSE_KERNEL = "6.12"
+
+
+def _run(*argv: str) -> str:
+    """Return what the command printed if it failed, or nothing."""
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+    return (done.stdout + done.stderr).strip() or "failed" if done.returncode else ""
+
+
+def _python_folders() -> list[str]:
+    return [name for name in _PYTHON if any((ROOT / name).rglob("*.py"))]
+
+
+def _checkpatch() -> str:
+    script = subprocess.run(
+        ["ci/setup", "--print-checkpatch"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    kernel_code = [p for d in ("module", "driver") for p in sorted((ROOT / d).rglob("*.[ch]"))]
+    options = ["--no-tree", "--strict", "--quiet", "--terse", "--max-line-length=100"]
+    # FILE_PATH_CHANGES asks about a list of maintainers, which is the kernel's own
+    options += ["--ignore", "FILE_PATH_CHANGES", "--no-summary"]
+    return _run("perl", script, *options, "--file", *map(str, kernel_code))
+
+
+def _sparse() -> str:
+    """Build both modules afresh with extra warnings and sparse; any output is a fault."""
+    try:
+        return modules.lint(kernels.fetch(_SPARSE_KERNEL))
+    except modules.BuildError as error:
+        return str(error)
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "arrows": lambda: "\n".join(arrows.faults()),
+    "ruff": lambda: _run(sys.executable, "-m", "ruff", "check", *_python_folders()),
+    "format": lambda: _run(
+        sys.executable, "-m", "ruff", "format", "--check", *_python_folders()
+    ),
+    "mypy": lambda: _run(sys.executable, "-m", "mypy", *_python_folders()),
+    "checkpatch": _checkpatch,
+    "sparse": _sparse,
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the checks; return 1 if any found something."""
+    failed = []
+    for name in names or CHECKS:
+        found = CHECKS[name]()
+        print(f"lint: {name}: {'FAILED' if found else 'ok'}", flush=True)
+        if found:
+            failed.append(name)
+            print(found)
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
