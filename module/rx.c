@@ -35,7 +35,7 @@ static unsigned int ntzc_rx_may_leave(const struct ntzc_queue *q, unsigned int n
 /* Frames that the channel can take now; what it cannot is counted by cause */
 static unsigned int ntzc_chan_room(struct ntzc_chan *c, unsigned int n, unsigned int may)
 {
-	/* without the pool's lock: if another queue is quicker, wanted makes up for it */
+	/* acquire: the reader has copied out of those slots; pairs with ntzc_read_chan() */
 	u32 space = c->mask + 1 - (c->prod - smp_load_acquire(&c->cons));
 	u32 held = c->prod - READ_ONCE(c->released);
 	u32 left = held < c->quota ? c->quota - held : 0;
@@ -62,8 +62,11 @@ static void ntzc_chan_publish(struct ntzc_chan *c, struct m_buf **m, unsigned in
 
 	for (i = 0; i < n; i++) {
 		ring[(prod + i) & mask] = m[i]->desc;
-		WRITE_ONCE(held[m_buf_index(m[i])], 1);
 		bytes += m[i]->desc.len;
+		/* last: a program that guesses the handle may release it from here on.
+		 * The count and the copy come first; pairs with ntzc_tap_unhold()
+		 */
+		smp_store_release(&held[m_buf_index(m[i])], 1);
 	}
 	c->received += n;
 	c->received_bytes += bytes;
@@ -149,8 +152,6 @@ void ntzc_rx_deliver(struct ntzc_queue *q, struct m_buf **m, unsigned int n)
 		}
 		if (n_taps > 1)
 			ntzc_rx_share_refs(m, most, share, n_taps);
-		/* counts before marks: pairs with the acquire in ntzc_tap_unhold() */
-		smp_wmb();
 		for (t = 0; t < n_taps; t++)
 			if (share[t].n)
 				ntzc_chan_publish(share[t].chan, m, share[t].n);

@@ -372,7 +372,7 @@ struct m_buf *ntzc_tap_unhold(const struct ntzc_pool *pool, u8 *held, u32 handle
 	if (!m)
 		return NULL;
 	mark = &held[m - pool->bufs];
-	/* acquire: the count was set before the mark; pairs with smp_wmb() in ntzc_rx_deliver() */
+	/* acquire: the count was set before the mark; pairs with ntzc_chan_publish() */
 	if (!smp_load_acquire(mark) || READ_ONCE(m->desc.handle) != handle)
 		return NULL;
 	WRITE_ONCE(*mark, 0);
