@@ -38,8 +38,10 @@ def fetch(folder: Path) -> None:
             ' tar -xJ -C "$3" --strip-components=2 --occurrence=1 "${@:4}"'
         )
         with replacing(folder) as target:
-            command = ["bash", "-c", script, "bash", deb, package, target, *members]
-            subprocess.run(command, check=True, stderr=subprocess.PIPE)
+            words = [str(deb), package, str(target), *members]
+            subprocess.run(
+                ["bash", "-c", script, "bash", *words], check=True, stderr=subprocess.DEVNULL
+            )
 
 
 def main() -> int:

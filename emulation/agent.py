@@ -16,7 +16,10 @@ import selectors
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from emulation import protocol
@@ -56,7 +59,9 @@ class _Child:
             self.input = self.terminal
             self.outputs = {self.terminal: "stdout"}
         else:
-            assert self.process.stdin and self.process.stdout and self.process.stderr
+            assert self.process.stdin
+            assert self.process.stdout
+            assert self.process.stderr
             self.input = self.process.stdin.fileno()
             self.outputs = {
                 self.process.stdout.fileno(): "stdout",
@@ -78,8 +83,6 @@ class _Child:
 
 def resize(terminal: int, size: list[int]) -> None:
     """Set the terminal's *size*: rows, columns."""
-    import termios
-
     termios.tcsetwinsize(terminal, (size[0], size[1]))
 
 
@@ -105,7 +108,7 @@ class Agent:
                 if self._selector.get_map().get(key.fd) is key:
                     key.data()
 
-    def _watch(self, fd: int, events: int, callback: Callable[[], None]) -> None:
+    def _watch(self, fd: int, events: int, callback: Callable[[], object]) -> None:
         self._selector.register(fd, events, callback)
 
     def _unwatch(self, fd: int) -> None:
@@ -132,7 +135,7 @@ class Agent:
         for head, payload in self._decoder.feed(data):
             try:
                 getattr(self, f"_op_{head['op']}")(head, payload)
-            except Exception as error:  # noqa: BLE001 - the host is told
+            except Exception as error:
                 self._send_error(head["id"], error)
 
     def _send_error(self, ident: int, error: Exception) -> None:
@@ -153,7 +156,7 @@ class Agent:
         child = _Child(ident, head)
         self._children[ident] = child
         for fd in child.outputs:
-            self._watch(fd, selectors.EVENT_READ, lambda fd=fd: self._on_output(child, fd))  # type: ignore[misc]
+            self._watch(fd, selectors.EVENT_READ, partial(self._on_output, child, fd))
         self._watch(child.pidfd, selectors.EVENT_READ, lambda: self._on_end(child))
         self._send({"event": "started", "id": ident, "pid": child.process.pid})
 
@@ -188,17 +191,14 @@ class Agent:
         self._send({"event": "result", "id": head["id"], "result": result}, data)
 
     def _call_read(self, _: bytes, path: str) -> tuple[None, bytes]:
-        with open(path, "rb", buffering=0) as file:
-            return None, file.read()
+        return None, Path(path).read_bytes()
 
     def _call_write(self, data: bytes, path: str) -> tuple[None, bytes]:
-        # Not created anew where it exists, so that files of sysfs and procfs can be written.
-        with open(path, "wb", buffering=0) as file:
-            file.write(data)
+        Path(path).write_bytes(data)
         return None, b""
 
     def _call_listdir(self, _: bytes, path: str) -> tuple[list[str], bytes]:
-        return sorted(os.listdir(path)), b""
+        return sorted(entry.name for entry in Path(path).iterdir()), b""
 
     def _call_log(self, _: bytes) -> tuple[int, bytes]:
         """Return the kernel log's records since the last call, and how many were overwritten."""

@@ -8,6 +8,7 @@ may be called from any thread.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import socket
@@ -143,10 +144,8 @@ class Channel:
 
     def close(self) -> None:
         """Hang up; the guest powers off if it still runs."""
-        try:
+        with contextlib.suppress(OSError):
             self._port.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._reader.join()
         self._port.close()
 

@@ -10,7 +10,7 @@ class VMError(Exception):
     """Base of the errors of this package's virtual machines."""
 
 
-class VMDied(VMError):
+class VMDied(VMError):  # noqa: N818 - what happened, not an error's name
     """The machine ended although nobody asked it to; carries the console's last lines."""
 
     def __init__(self, reason: str, console: str) -> None:
@@ -19,7 +19,7 @@ class VMDied(VMError):
         self.console = console
 
 
-class CommandFailed(VMError):
+class CommandFailed(VMError):  # noqa: N818
     """A command in the guest ended with another status than 0, or could not be started."""
 
     def __init__(self, argv: Sequence[str], returncode: int, stdout: str, stderr: str) -> None:
@@ -31,5 +31,5 @@ class CommandFailed(VMError):
         self.stderr = stderr
 
 
-class GuestTimeout(VMError, TimeoutError):
+class GuestTimeout(VMError, TimeoutError):  # noqa: N818
     """Something in the guest took longer than its deadline."""

@@ -54,11 +54,11 @@ class Layout:
         return self.folder / "agent"
 
     def host_end(self, index: int) -> Path:
-        """The host's end of wire *index*."""
+        """Return the host's end of wire *index*."""
         return self.folder / f"h{index}"
 
     def card_end(self, index: int) -> Path:
-        """QEMU's end of wire *index*."""
+        """Return QEMU's end of wire *index*."""
         return self.folder / f"q{index}"
 
 
@@ -77,19 +77,17 @@ class Machine:
     qemu_args: tuple[str, ...]
 
     def wired(self) -> list[int]:
-        """The cards with a wire to the host (for a crossed pair with a tap: its first)."""
+        """Return the cards with a wire to the host (of a pair with a tap: the first)."""
         second = {b for _, b in self.cross}
         first = {a for a, _ in self.cross}
-        return [
-            i for i in range(self.cards) if i not in second and (self.taps or i not in first)
-        ]
+        return [i for i in range(self.cards) if i not in second and (self.taps or i not in first)]
 
     def mac(self, index: int) -> str:
-        """The address in the NVM of card *index*."""
+        """Return the address in the NVM of card *index*."""
         return f"52:54:00:82:57:{index:02x}"
 
     def root_port(self, index: int) -> str:
-        """The folder in sysfs of the root port that card *index* sits on."""
+        """Return the folder in sysfs of the root port that card *index* sits on."""
         return f"/sys/devices/pci0000:00/0000:00:{_FIRST_ROOT_PORT + index:02x}.0"
 
     def qemu(self, layout: Layout) -> list[str]:

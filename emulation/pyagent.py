@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import sys
 
-from rpyc.core.channel import Channel
-from rpyc.core.service import SlaveService
-from rpyc.core.stream import PipeStream
+from rpyc.core.channel import Channel  # type: ignore[import-untyped]
+from rpyc.core.service import SlaveService  # type: ignore[import-untyped]
+from rpyc.core.stream import PipeStream  # type: ignore[import-untyped]
 
 
 def main() -> None:
@@ -23,11 +23,7 @@ def main() -> None:
     os.dup2(null, 0)
     os.dup2(2, 1)
     sys.path[:0] = sys.argv[1:]
-    connection = SlaveService()._connect(
-        Channel(PipeStream(incoming, outgoing)),
-        {"allow_all_attrs": True, "allow_setattr": True, "allow_pickle": True},
-    )
-    connection.serve_all()
+    SlaveService()._connect(Channel(PipeStream(incoming, outgoing)), {}).serve_all()
 
 
 if __name__ == "__main__":

@@ -8,19 +8,20 @@ any number, and a call that blocks in one keeps nobody else waiting.
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import rpyc
-from rpyc.core.stream import Stream
+import rpyc  # type: ignore[import-untyped]
+from rpyc.core.stream import Stream  # type: ignore[import-untyped]
 
 from emulation.cache import REPOSITORY
 from emulation.channel import Channel
-from emulation.errors import VMError
+from emulation.errors import GuestTimeout, VMError
 
-_CALL_S = 120
+_END_S = 10
 
 
 class _ProcessStream(Stream):  # type: ignore[misc]
@@ -71,6 +72,8 @@ class _ProcessStream(Stream):  # type: ignore[misc]
         return data
 
     def write(self, data: bytes) -> None:
+        if self._closed:
+            raise EOFError("the connection to Python in the guest is closed")
         self.process.write(data)
 
     def _ready(self) -> bool:
@@ -86,16 +89,13 @@ class GuestPython:
     :class:`emulation.errors.VMDied`.
     """
 
-    def __init__(
-        self, channel: Channel, folders: Sequence[str], died: Callable[[], VMError]
-    ) -> None:
+    def __init__(self, channel: Channel, folders: Sequence[str], timeout_s: float) -> None:
         self._stream = _ProcessStream(channel, folders)
         self._connection = rpyc.utils.factory.connect_stream(
             self._stream,
             rpyc.core.service.MasterService,
-            {"sync_request_timeout": _CALL_S, "allow_all_attrs": True},
+            {"sync_request_timeout": timeout_s},
         )
-        self._died = died
 
     @property
     def pid(self) -> int:
@@ -148,13 +148,19 @@ class GuestPython:
         return rpyc.utils.classic.deliver(self._connection, value)
 
     def kill(self) -> None:
-        """Kill it with SIGKILL."""
+        """Kill it with SIGKILL, and wait for its end."""
         self._stream.process.kill()
-        self._connection.close()
+        self.close()
 
     def close(self) -> None:
-        """End it, and wait for its end; nothing happens if it has ended."""
+        """End it, whatever it is doing, and wait for its end; harmless if it has ended."""
+        self._stream.close()
         self._connection.close()
-        if self._stream.process.returncode is None:
-            self._stream.process.close_stdin()
-            self._stream.process.wait()
+        process = self._stream.process
+        with contextlib.suppress(VMError):  # the machine is gone, and this with it
+            if process.returncode is None:
+                process.close_stdin()
+                try:
+                    process.wait(_END_S)
+                except GuestTimeout:
+                    process.kill()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 import time
@@ -37,7 +38,7 @@ class Monitor:
         connection.setblocking(False)
         self._wait(self._client.connect(connection), 60)
 
-    def command(self, name: str, timeout_s: float = 60, **arguments: Any) -> Any:
+    def command(self, name: str, /, timeout_s: float = 60, **arguments: Any) -> Any:
         """Execute a command; return its result.
 
         Raises:
@@ -47,7 +48,7 @@ class Monitor:
         try:
             return self._wait(self._client.execute(name, arguments or None), timeout_s)
         except ExecuteError as error:
-            raise VMError(f"QMP {name}: {error.error.desc}") from None
+            raise VMError(f"QMP {name}: {error}") from None
 
     def wait_event(
         self, name: str, matches: Callable[[dict[str, Any]], bool], timeout_s: float = 60
@@ -69,10 +70,8 @@ class Monitor:
 
     def close(self) -> None:
         """End the session and the thread."""
-        try:
+        with contextlib.suppress(VMError, QMPError, EOFError, OSError):
             self._wait(self._client.disconnect(), 10)
-        except (VMError, QMPError, EOFError, OSError):
-            pass
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from emulation import keeper, kernels, klog
 from emulation.cache import REPOSITORY
@@ -42,7 +42,7 @@ _POLL_S = 0.05
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """What virtme-ng finds: its own parts beside Python, and room for its files in *folder*."""
+    """Let virtme-ng find its own parts beside Python, and keep its files in *folder*."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "TMPDIR": str(folder)}
 
@@ -115,7 +115,7 @@ class VM:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None:
+        if kind is not None or not self.alive:
             self._keep_console()
         self._closing = True
         self._cleanup.__exit__(None, None, None)
@@ -187,7 +187,7 @@ class VM:
         return listener.accept()[0]
 
     def _lost(self) -> None:
-        """The channel's reader found that QEMU has gone."""
+        """Wake everybody: the channel's reader found that QEMU has gone."""
         self._dead.set()
         for wire in self._wired():
             wire.machine_lost()
@@ -245,7 +245,7 @@ class VM:
         timeout_s: float = 60,
         *,
         check: bool = True,
-        input: bytes = b"",
+        stdin: bytes = b"",
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Completed:
@@ -255,7 +255,7 @@ class VM:
             argv: the command; the host's file system is the guest's, read-only.
             timeout_s: then it is killed, with its process group.
             check: raise if its status is not 0.
-            input: what it finds on standard input.
+            stdin: what it finds on standard input.
             cwd: its working directory; default: the repository.
             env: variables beside the guest's own.
 
@@ -266,14 +266,14 @@ class VM:
             VMDied: the machine died.
         """
         process = self.spawn(argv, cwd=cwd, env=env)
-        process.write(input)
+        process.write(stdin)
         process.close_stdin()
         try:
             done = process.wait(timeout_s)
         except GuestTimeout as error:
             process.kill()
             text = (process.stdout + process.stderr).decode(errors="replace")
-            raise GuestTimeout(f"{error}\n{text}") from None
+            raise GuestTimeout(f"{error}\n{text}".rstrip()) from None
         return done.check() if check else done
 
     def spawn(
@@ -293,9 +293,7 @@ class VM:
                 which is then not kept.
         """
         words = [str(word) for word in argv]
-        return self._channel.spawn(
-            words, cwd=cwd, env=env, terminal=terminal, on_output=on_output
-        )
+        return self._channel.spawn(words, cwd=cwd, env=env, terminal=terminal, on_output=on_output)
 
     def read_file(self, path: str | Path) -> bytes:
         """Return the content of a file of the guest."""
@@ -310,14 +308,17 @@ class VM:
         names: list[str] = self._channel.call("listdir", str(path))[0]
         return names
 
-    def python(self, pythonpath: Sequence[str | Path] = ()) -> GuestPython:
+    def python(
+        self, pythonpath: Sequence[str | Path] = (), *, timeout_s: float = 120
+    ) -> GuestPython:
         """Start another Python process in the guest, to call from here.
 
         Args:
             pythonpath: folders where it finds modules before the machine's *pythonpath*.
+            timeout_s: how long one call may take; then it raises a TimeoutError.
         """
         folders = [str(path) for path in pythonpath] + self._pythonpath
-        return GuestPython(self._channel, folders, self._died)
+        return GuestPython(self._channel, folders, timeout_s)
 
     @cached_property
     def guest(self) -> GuestPython:
@@ -447,7 +448,8 @@ class VM:
 
     def plug(self, index: int) -> None:
         """Put card *index* back into its slot."""
-        self.qmp.command("device_add", **self._machine.card(index))
+        properties: dict[str, Any] = {**self._machine.card(index)}
+        self.qmp.command("device_add", **properties)
 
     def _wired(self) -> list[Wire]:
         return [wire for wire in self.wires if wire is not None]

@@ -12,6 +12,7 @@ A thread takes frames from the card as they come: QEMU would drop them once its 
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 import threading
@@ -77,12 +78,11 @@ class Wire:
                 except BlockingIOError:
                     self._wait_writable(timeout_s, sent)
                 except OSError as error:
-                    if error.errno == 105:  # ENOBUFS, as long as QEMU's queue is full
-                        self._wait_writable(timeout_s, sent)
-                        continue
                     if isinstance(error, ConnectionError) or self._lost:
                         raise self._died() from None
-                    raise
+                    if error.errno != errno.ENOBUFS:
+                        raise
+                    self._wait_writable(timeout_s, sent)
             sent += 1
         return sent
 
@@ -155,7 +155,7 @@ class Wire:
         poll.register(self._wakeup, select.POLLIN)
         while True:
             poll.poll()
-            batch = []
+            batch: list[bytes] = []
             with contextlib.suppress(BlockingIOError, ConnectionError):
                 while len(batch) < 256:
                     batch.append(self._socket.recv(_MAX_FRAME_LEN))
