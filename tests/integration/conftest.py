@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One VM per kernel, shared by all tests, and what must hold after each of them.
+
+Cards: 0 is wired to the host. 1 and 2 are joined by a cable; 1 is NTZC's, 2 belongs to the
+stock igb driver, an independent peer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emulation import VM, kernels, modules
+from emulation.wire import Wire
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parent.parent
+
+
+@dataclass
+class Bench:
+    """The machine under test.
+
+    Attributes:
+        vm: the machine.
+        abi: tests/integration/guest/abi.py, in the guest.
+        iface: card 0, on NTZC's driver; the host has its cable in :attr:`wire`.
+        near: card 1, on NTZC's driver.
+        peer: card 2, on the stock driver, joined to :attr:`near`.
+    """
+
+    vm: VM
+    abi: Any
+    modules: list[Path]
+    iface: str = ""
+    near: str = ""
+    peer: str = ""
+
+    @property
+    def wire(self) -> Wire:
+        wire = self.vm.wires[0]
+        assert wire
+        return wire
+
+    def load(self) -> None:
+        """Load everything and bring all cards up."""
+        self.vm.load_modules(self.modules)
+        self.iface, self.near = self.vm.interface(0), self.vm.interface(1)
+        for card, name in enumerate((self.iface, self.near)):
+            self.vm.run(["ip", "link", "set", name, "up"])
+            self.vm.wait_carrier(card)
+
+    def load_peer(self) -> None:
+        """Give card 2 to the stock driver."""
+        self.vm.run(["modprobe", "igb"])
+        self.peer = self.vm.interface(2)
+        self.vm.run(["sysctl", "-qw", f"net.ipv6.conf.{self.peer}.disable_ipv6=1"])
+        self.vm.run(["ip", "link", "set", self.peer, "up", "promisc", "on"])
+        self.vm.wait_carrier(2)
+
+    def set_mtu(self, mtu: int) -> None:
+        """Change card 0's MTU and wait for its link."""
+        self.vm.run(["ip", "link", "set", self.iface, "mtu", str(mtu)])
+        self.vm.wait_carrier(0)
+
+    def port_stats(self, name: str) -> dict[str, int]:
+        stats: dict[str, int] = self.vm.guest.fetch(self.abi.port_stats(name))
+        return stats
+
+    def pool_fault(self, name: str) -> str:
+        """What is not as it is in a pool that nobody uses but the card, or nothing."""
+        s = self.port_stats(name)
+        if s["pool_free"] + s["pool_card"] != s["pool_size"]:
+            return f"{name}: {s}"
+        if s["pool_held"] or s["pool_in_flight"] or s["tx_in_flight"]:
+            return f"{name}: {s}"
+        return ""
+
+    def assert_whole(self) -> None:
+        """Wait until every buffer is free or the card's; fail if that does not come."""
+        for name in (self.iface, self.near):
+            self.vm.wait_until(lambda n=name: not self.pool_fault(n), 15, f"{name}'s pool whole")  # type: ignore[misc]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kernel" in metafunc.fixturenames:
+        names = metafunc.config.getoption("--kernels").split()
+        metafunc.parametrize("kernel", names, scope="session")
+
+
+@pytest.fixture(scope="session")
+def machine(kernel: str) -> Iterator[Bench]:
+    """The VM of one kernel, with all loaded."""
+    built = modules.build(kernels.fetch(kernel))
+    path = [REPOSITORY / "build/python", HERE, HERE / "guest"]
+    with VM(kernel, cards=3, cross=[(1, 2)], pythonpath=path) as vm:
+        bench = Bench(vm, vm.guest.modules["abi"], built)
+        vm.write_file(f"/sys/bus/pci/devices/{vm.pci(2)}/driver_override", b"igb")
+        bench.load()
+        bench.load_peer()
+        yield bench
+
+
+@pytest.fixture
+def bench(machine: Bench) -> Iterator[Bench]:
+    """The machine for one test: wires quiet before, log clean and pools whole after."""
+    machine.wire.drain()
+    machine.vm.kernel_log()
+    yield machine
+    machine.vm.assert_log_clean()
+    machine.assert_whole()
+
+
+@pytest.fixture
+def tap(bench: Bench) -> Iterator[Any]:
+    """A bare tap on card 0, in the guest: receive memory mapped, large ring."""
+    tap = bench.abi.Tap().attach(bench.iface, ring_size=4096).map()
+    yield tap
+    tap.close()

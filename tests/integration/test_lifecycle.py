@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Programs that die, cards that go, modules that leave: nothing stays behind."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from frames import HANDLE, OFFSET, frame
+
+from .conftest import REPOSITORY, Bench
+
+POLLIN, POLLERR, POLLHUP = 1, 8, 16
+
+
+def err(call: Callable[..., Any], *args: Any) -> int:
+    """The errno that the call raises."""
+    with pytest.raises(OSError) as caught:
+        call(*args)
+    return caught.value.errno or 0
+
+
+@pytest.fixture
+def reloaded(bench: Bench) -> Iterator[Bench]:
+    """A test that unloads or unplugs: all is loaded and up again afterwards."""
+    yield bench
+    if "ntzc_igb" not in bench.vm.read_file("/proc/modules").decode():
+        bench.load()
+    bench.iface = bench.vm.interface(0)
+    bench.vm.run(["ip", "link", "set", bench.iface, "up"])
+    bench.vm.wait_carrier(0)
+
+
+def test_a_python_capture_killed_a_hundred_times_leaves_the_pool_whole(bench: Bench) -> None:
+    """Hostile case 52: SIGKILL while packets are held, waiting and in transmit buffers."""
+    program = f"""
+import os, sys
+sys.path.insert(0, {str(REPOSITORY / "build/python")!r})
+import pyntzc
+while True:
+    if os.fork() == 0:
+        with pyntzc.open({bench.iface!r}) as tap:
+            spare = tap.reserve(8)
+            packets = iter(tap)
+            held = [next(packets) for _ in range(20)]
+            print("holding", os.getpid(), flush=True)
+            held += [packet for packet in packets]
+    os.wait()
+"""
+    seen = bytearray()
+    parent = bench.vm.spawn(
+        ["python3", "-c", program], on_output=lambda _, data: seen.extend(data)
+    )
+    guest_os = bench.vm.guest.modules["os"]
+    try:
+        for round_ in range(100):
+            marks = b"holding"
+
+            def holding(wanted: int = round_ + 1) -> bool:
+                bench.wire.send_many(frame(n) for n in range(32))
+                return seen.count(marks) >= wanted and seen.endswith(b"\n")
+
+            bench.vm.wait_until(holding, 60, f"capture {round_} to hold packets: {seen!r}")
+            pid = int(bytes(seen).split()[-1])
+            assert bench.port_stats(bench.iface)["pool_held"] >= 20
+            guest_os.kill(pid, 9)
+            bench.vm.wait_until(
+                lambda: not bench.pool_fault(bench.iface) or seen.count(marks) > round_ + 1,
+                15,
+                "the pool to be whole",
+            )
+    finally:
+        parent.kill()
+
+
+def test_a_killed_holder_gives_back_at_once_and_others_keep_theirs(bench: Bench) -> None:
+    """Hostile cases 52 and 61."""
+    keeper = bench.abi.Tap().attach(bench.iface).map()
+    victim = bench.vm.python()
+    other = victim.modules["abi"].Tap().attach(bench.iface).map()
+    other.setup_tx(16)
+    bench.wire.send_many(frame(n) for n in range(50))
+    assert len(other.read_all(50)) == 50
+    kept = bench.vm.guest.fetch(keeper.read_all(50))
+    other.reserve(5)
+    victim.kill()
+    bench.vm.wait_until(
+        lambda: bench.abi.ports()[0].n_taps + bench.abi.ports()[1].n_taps == 1, 10, "the close"
+    )
+    assert [keeper.data(d) for d in kept] == [frame(n) for n in range(50)]
+    assert keeper.release(*(d[HANDLE] for d in kept)) == 50
+    keeper.close()
+
+
+def test_a_link_that_flaps_loses_no_buffer_and_traffic_goes_on(bench: Bench, tap: Any) -> None:
+    """Hostile cases 74 and 86."""
+    for n in range(10):
+        bench.vm.set_link(0, False)
+        bench.vm.wait_carrier(0, up=False)
+        bench.vm.set_link(0, True)
+        bench.vm.wait_carrier(0)
+        bench.wire.send(frame(n))
+        (desc,) = bench.vm.guest.fetch(tap.read_all(1))
+        assert tap.data(desc) == frame(n)
+        tap.release(desc[HANDLE])
+
+
+def test_taps_survive_down_and_up(bench: Bench, tap: Any) -> None:
+    """Hostile case 90."""
+    bench.wire.send(frame(0, 90))
+    (held,) = bench.vm.guest.fetch(tap.read_all(1))
+    for n in range(1, 6):
+        bench.vm.run(["ip", "link", "set", bench.iface, "down"])
+        bench.vm.run(["ip", "link", "set", bench.iface, "up"])
+        bench.vm.wait_carrier(0)
+        bench.wire.send(frame(n))
+        (desc,) = bench.vm.guest.fetch(tap.read_all(1))
+        assert tap.data(desc) == frame(n)
+        tap.release(desc[HANDLE])
+    assert tap.data(held) == frame(0, 90)
+    assert tap.release(held[HANDLE]) == 1
+
+
+def test_ring_and_mtu_changes_under_an_open_tap(bench: Bench, tap: Any) -> None:
+    """Hostile case 90."""
+    for entries in (64, 1024, 256):
+        bench.vm.run(["ethtool", "-G", bench.iface, "rx", str(entries), "tx", str(entries)])
+        bench.vm.wait_carrier(0)
+        bench.wire.send(frame(entries))
+        (desc,) = bench.vm.guest.fetch(tap.read_all(1))
+        assert tap.data(desc) == frame(entries)
+        tap.release(desc[HANDLE])
+    done = bench.vm.run(["ip", "link", "set", bench.iface, "mtu", "9000"], check=False)
+    assert done.returncode and "busy" in done.stderr
+    done = bench.vm.run(["ethtool", "-L", bench.iface, "combined", "1"], check=False)
+    assert done.returncode
+    bench.set_mtu(1400)
+    bench.set_mtu(1500)
+
+
+def test_the_core_cannot_be_unloaded_while_in_use(bench: Bench, tap: Any) -> None:
+    """Hostile case 55."""
+    for name in ("ntzc", "ntzc"):
+        done = bench.vm.run(["rmmod", name], check=False)
+        assert done.returncode == 1 and "in use" in done.stderr
+
+
+def test_the_driver_removed_under_an_open_tap_leaves_it_safe_and_dead(reloaded: Bench) -> None:
+    """Hostile cases 56, 57 and 58."""
+    bench = reloaded
+    tap = bench.abi.Tap().attach(bench.iface).map()
+    tap.setup_tx(16)
+    bench.wire.send_many(frame(n, 80) for n in range(3))
+    bench.vm.wait_until(lambda: tap.stats()["waiting"] == 3, 10, "three frames")
+    (first,) = bench.vm.guest.fetch(tap.read(1))
+    (spare,) = bench.vm.guest.fetch(tap.reserve(1))
+    bench.vm.run(["rmmod", "ntzc_igb"])
+    assert tap.poll() & (POLLIN | POLLHUP | POLLERR) == POLLIN | POLLHUP | POLLERR
+    # what had come is still there, then it is over
+    rest = bench.vm.guest.fetch(tap.read(10))
+    assert [tap.data(d) for d in (first, *rest)] == [frame(n, 80) for n in range(3)]
+    assert err(tap.read, 1) == errno.ENODEV
+    assert err(tap.submit, tap.fill(spare, frame(1))) == errno.ENODEV
+    assert err(tap.reserve, 1) == errno.ENODEV
+    assert tap.release(first[HANDLE], spare[HANDLE]) == 2
+    assert bench.vm.run(["rmmod", "ntzc"], check=False).returncode == 1
+    bench.load()
+    assert err(tap.read, 1) == errno.ENODEV
+    assert tap.data(rest[0]) == frame(1, 80)
+    tap.close()
+
+
+def test_unloading_leaves_nothing_and_loading_again_works(reloaded: Bench) -> None:
+    """Hostile case 59, 20 rounds."""
+    bench = reloaded
+    for _ in range(20):
+        bench.vm.run(["rmmod", "ntzc_igb", "ntzc"])
+        assert "ntzc" not in bench.vm.read_file("/proc/modules").decode()
+        assert "ntzc" not in bench.vm.listdir("/dev")
+        assert "ntzc" not in bench.vm.listdir("/sys/class/misc")
+        assert "ntzc" not in bench.vm.read_file("/proc/vmallocinfo").decode()
+        bench.load()
+    tap = bench.abi.Tap().attach(bench.iface).map()
+    bench.wire.send(frame(1))
+    (desc,) = bench.vm.guest.fetch(tap.read_all(1))
+    assert tap.data(desc) == frame(1)
+    tap.close()
+
+
+def test_a_card_pulled_out_and_put_back(reloaded: Bench) -> None:
+    """Hostile cases 49 and 85."""
+    bench = reloaded
+    for n in range(3):
+        tap = bench.abi.Tap().attach(bench.iface).map()
+        bench.wire.send(frame(n, 77))
+        (desc,) = bench.vm.guest.fetch(tap.read_all(1))
+        bench.vm.unplug(0)
+        assert tap.poll() & (POLLHUP | POLLERR) == POLLHUP | POLLERR
+        assert err(tap.read, 1) == errno.ENODEV
+        assert tap.data(desc) == frame(n, 77)
+        bench.vm.plug(0)
+        bench.iface = bench.vm.interface(0)
+        bench.vm.run(["ip", "link", "set", bench.iface, "up"])
+        bench.vm.wait_carrier(0)
+        assert tap.release(desc[HANDLE]) == 1
+        tap.close()
+
+
+def test_frames_in_flight_when_a_tap_closes_come_back(bench: Bench) -> None:
+    for _ in range(20):
+        tap = bench.abi.Tap().attach(bench.iface).setup_tx(256)
+        descs = bench.vm.guest.fetch(tap.reserve(64))
+        ready = [tap.fill(d, frame(i)) for i, d in enumerate(descs)]
+        assert tap.submit(*ready) == 64
+        tap.close()
+        assert bench.wire.recv_many(64, 10) == [frame(i) for i in range(64)]
+
+
+def test_a_hung_transmitter_is_reset_and_every_buffer_comes_back(bench: Bench) -> None:
+    """Hostile cases 73 and 83: bus mastering off, so that the card cannot write back."""
+    tap = bench.abi.Tap().attach(bench.iface, quota=1).setup_tx(128)
+    resets = bench.port_stats(bench.iface)["resets"]
+    bench.vm.run(["setpci", "-s", bench.vm.pci(0), "COMMAND=0:4"])
+    descs = bench.vm.guest.fetch(tap.reserve(64))
+    assert tap.submit(*(tap.fill(d, frame(i)) for i, d in enumerate(descs))) == 64
+    bench.vm.wait_until(
+        lambda: tap.stats()["tx_in_flight"] == 0, 60, "the watchdog to give the buffers back"
+    )
+    assert tap.stats()["tx_failed"] > 0
+    assert bench.port_stats(bench.iface)["resets"] > resets
+    bench.vm.run(["setpci", "-s", bench.vm.pci(0), "COMMAND=4:4"])
+    bench.vm.run(["ip", "link", "set", bench.iface, "down"])
+    bench.vm.run(["ip", "link", "set", bench.iface, "up"])
+    bench.vm.wait_carrier(0)
+    bench.wire.drain()
+    (desc,) = bench.vm.guest.fetch(tap.reserve(1))
+    assert tap.submit(tap.fill(desc, frame(99))) == 1
+    assert bench.wire.recv(10) == frame(99)
+    tap.close()
+
+
+def test_the_mapping_is_read_safely_while_the_card_goes(reloaded: Bench) -> None:
+    bench = reloaded
+    tap = bench.abi.Tap().attach(bench.iface).map()
+    bench.wire.send(frame(2, 99))
+    (desc,) = bench.vm.guest.fetch(tap.read_all(1))
+    bench.vm.run(["rmmod", "ntzc_igb"])
+    size = tap.field("rx_bytes")
+    # a mapping made after the card went
+    address, failed = bench.abi.call("mmap", 0, size, 1, 1, tap.fd, 0)
+    assert not failed
+    assert bench.abi.peek(address + desc[OFFSET], 99) == frame(2, 99)
+    bench.abi.call("munmap", address, size)
+    tap.close()
