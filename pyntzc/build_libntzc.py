@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Builds pyntzc._libntzc: libntzc, compiled in, behind cffi in API mode.
+
+The structures are declared field by field, so the compiled module checks each
+size and offset against the real headers and refuses to be built if one differs.
+"""
+
+from pathlib import Path
+
+from cffi import FFI
+
+CDEF = """
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef int __s32;
+typedef unsigned long long __u64;
+
+struct ntzc_tap;
+struct ntzc_device;
+
+struct ntzc_desc {
+    __u32 handle;
+    __u32 offset;
+    __u64 timestamp;
+    __u32 len;
+    __u32 hash;
+    __u16 orig_len;
+    __u16 vlan_tci;
+    __u16 flags;
+    __u8 queue;
+    __u8 hash_type;
+};
+
+struct ntzc_query {
+    __u32 abi_version;
+    __u32 desc_size;
+    __u64 features;
+    __u64 reserved[2];
+};
+
+struct ntzc_port_info {
+    __u32 id;
+    __u32 ifindex;
+    char name[16];
+    char bus[32];
+    __u32 n_queues;
+    __u32 max_queues;
+    __u32 buf_size;
+    __u32 n_bufs;
+    __u32 headroom;
+    __u32 frame_max;
+    __s32 numa_node;
+    __u32 flags;
+    __u32 n_taps;
+    __u32 reserved0;
+    __u64 pool_bytes;
+    __u8 mac[8];
+    __u64 reserved[4];
+};
+
+struct ntzc_port_config {
+    __u32 id;
+    __u32 buf_size;
+    __u32 n_bufs;
+    __u32 flags;
+    __u64 reserved[2];
+};
+
+struct ntzc_attach {
+    char name[16];
+    __u32 ifindex;
+    __u32 flags;
+    __u64 queues;
+    __u32 ring_size;
+    __u32 quota;
+    __u32 desc_size;
+    __u32 port_id;
+    __u32 buf_size;
+    __u32 n_bufs;
+    __u32 headroom;
+    __u32 frame_max;
+    __u64 rx_bytes;
+    __u64 reserved[4];
+};
+
+struct ntzc_tx_setup {
+    __u32 n_bufs;
+    __u32 buf_size;
+    __u32 headroom;
+    __u32 flags;
+    __u64 tx_bytes;
+    __u64 reserved[2];
+};
+
+struct ntzc_tap_stats {
+    __u64 received;
+    __u64 received_bytes;
+    __u64 lost_ring;
+    __u64 lost_quota;
+    __u64 lost_pool;
+    __u64 released;
+    __u64 waiting;
+    __u64 held;
+    __u64 tx_reserved;
+    __u64 tx_submitted;
+    __u64 tx_forwarded;
+    __u64 tx_completed;
+    __u64 tx_failed;
+    __u64 tx_in_flight;
+    __u64 tx_free;
+    __u64 reserved[9];
+};
+
+struct ntzc_port_stats {
+    __u32 id;
+    __u32 flags;
+    __u64 pool_size;
+    __u64 pool_free;
+    __u64 pool_card;
+    __u64 pool_held;
+    __u64 pool_in_flight;
+    __u64 rx_frames;
+    __u64 rx_bytes;
+    __u64 rx_unclaimed;
+    __u64 rx_no_buffer;
+    __u64 rx_missed;
+    __u64 rx_errors;
+    __u64 tx_frames;
+    __u64 tx_bytes;
+    __u64 tx_failed;
+    __u64 tx_in_flight;
+    __u64 resets;
+    __u64 reserved[7];
+};
+
+struct ntzc_tap_options {
+    __u32 size;
+    __u32 flags;
+    const char *device;
+    const char *interface;
+    __u32 ifindex;
+    __u32 ring_size;
+    __u32 quota;
+    __u32 reserved;
+    __u64 queues;
+};
+
+struct ntzc_tap_memory {
+    const unsigned char *rx;
+    unsigned char *tx;
+};
+
+#define NTZC_HANDLE_TX ...
+#define NTZC_MAX_QUEUES ...
+#define NTZC_MAX_RING ...
+#define NTZC_MIN_FRAME ...
+#define NTZC_ATTACH_PROMISC ...
+#define NTZC_PORT_UP ...
+#define NTZC_PORT_CARRIER ...
+#define NTZC_RX_VLAN ...
+#define NTZC_RX_L3_OK ...
+#define NTZC_RX_L4_OK ...
+#define NTZC_RX_L3_BAD ...
+#define NTZC_RX_L4_BAD ...
+#define NTZC_TX_VLAN ...
+#define NTZC_FEATURE_RX ...
+#define NTZC_FEATURE_TX ...
+#define NTZC_FEATURE_FORWARD ...
+
+const char *ntzc_version(void);
+const char *ntzc_strerror(int error);
+
+int ntzc_device_create(const char *path, struct ntzc_device **device);
+void ntzc_device_destroy(struct ntzc_device *device);
+int ntzc_device_query(struct ntzc_device *device, struct ntzc_query *query);
+int ntzc_port_next(struct ntzc_device *device, __u32 *cursor, struct ntzc_port_info *info);
+int ntzc_port_find(struct ntzc_device *device, const char *name, struct ntzc_port_info *info);
+int ntzc_port_stats(struct ntzc_device *device, __u32 id, struct ntzc_port_stats *stats);
+int ntzc_port_config(struct ntzc_device *device, const struct ntzc_port_config *config);
+
+int ntzc_tap_create(const struct ntzc_tap_options *options, struct ntzc_tap **tap);
+int ntzc_tap_detach(struct ntzc_tap *tap, const struct ntzc_desc *keep, unsigned int n);
+void ntzc_tap_destroy(struct ntzc_tap *tap);
+int ntzc_tap_fd(const struct ntzc_tap *tap);
+const struct ntzc_attach *ntzc_tap_info(const struct ntzc_tap *tap);
+int ntzc_tap_stats(struct ntzc_tap *tap, struct ntzc_tap_stats *stats);
+int ntzc_tap_peek(struct ntzc_tap *tap, struct ntzc_desc *descs, unsigned int n, int timeout_ms);
+int ntzc_tap_release(struct ntzc_tap *tap, const __u32 *handles, unsigned int n);
+int ntzc_tap_release_descs(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n);
+int ntzc_tap_tx_setup(struct ntzc_tap *tap, unsigned int n_bufs, unsigned int buf_size);
+const struct ntzc_tx_setup *ntzc_tap_tx_info(const struct ntzc_tap *tap);
+int ntzc_tap_reserve(struct ntzc_tap *tap, struct ntzc_desc *descs, unsigned int n, int timeout_ms);
+int ntzc_tap_submit(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n,
+                    int timeout_ms);
+int ntzc_tap_drain(struct ntzc_tap *tap, int timeout_ms);
+"""
+
+# Relative to the top folder, where setup.py runs
+LIBRARY = Path("libntzc")
+
+ffibuilder = FFI()
+ffibuilder.cdef(CDEF)
+ffibuilder.set_source(
+    "pyntzc._libntzc",
+    "#include <libntzc.h>",
+    include_dirs=[str(LIBRARY / "include"), "module/include"],
+    sources=sorted(str(path) for path in (LIBRARY / "src").glob("*.c")),
+    extra_compile_args=["-std=c11", "-D_DEFAULT_SOURCE", "-fvisibility=hidden"],
+)
+
+if __name__ == "__main__":
+    ffibuilder.compile(verbose=True)

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * pyntzc._frames: Python objects that keep a frame held for as long as anything
+ * can still read it.
+ *
+ *	Memory	a tap's mapping. Collects handles to give back; knows which
+ *		frames have views; unmaps when the last object that needs it dies.
+ *	Frame	one held buffer, exporting its bytes through the buffer protocol.
+ *		The kernel gets it back when it is released and no view is left.
+ *	Batch	descriptors as one read gave them, and the frames made of them.
+ *
+ * References run Batch -> Frame -> Memory and to nothing else, so there are no
+ * cycles, and whatever dies is given back at once and not when a collector runs.
+ * Everything here runs with the interpreter's lock held, which guards it all;
+ * libntzc is reached through the addresses that Memory was made with.
+ */
+#ifndef PYNTZC_FRAMES_H
+#define PYNTZC_FRAMES_H
+
+#ifndef Py_LIMITED_API
+#define Py_LIMITED_API 0x030b0000	/* 3.11: the buffer protocol is in it */
+#endif
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libntzc.h"
+
+#define PENDING_MAX 256
+
+struct frame;
+
+struct memory {
+	PyObject_HEAD
+	struct ntzc_tap *tap;		/* NULL once destroyed */
+	bool open;			/* the kernel still hears of releases */
+	int (*release)(struct ntzc_tap *tap, const __u32 *handles, unsigned int n);
+	int (*detach)(struct ntzc_tap *tap, const struct ntzc_desc *keep, unsigned int n);
+	void (*destroy)(struct ntzc_tap *tap);
+	unsigned char *rx, *tx;
+	uint64_t rx_bytes, tx_bytes;
+	PyObject *released_error, *closed_error, *view_error;
+	struct frame *viewed;		/* frames with views */
+	unsigned int limit;		/* pending handles that are given back without being asked */
+	unsigned int n_pending;
+	__u32 pending[PENDING_MAX];
+};
+
+enum frame_state {
+	FRAME_HELD,	/* ours; views may be made */
+	FRAME_LENT,	/* a call hands it to the kernel at this moment */
+	FRAME_RELEASED,	/* no new views; given back with the last one */
+	FRAME_GONE,	/* no longer ours */
+};
+
+struct frame {
+	PyObject_HEAD
+	struct memory *memory;
+	struct ntzc_desc desc;
+	struct frame *next, *prev;	/* in memory->viewed while views > 0 */
+	Py_ssize_t views;
+	enum frame_state state;
+};
+
+extern PyTypeObject *memory_type, *frame_type, *batch_type;
+
+int memory_register(PyObject *module);
+int frame_register(PyObject *module);
+int batch_register(PyObject *module);
+
+/* A handle that nobody needs any more: given back with others, soon */
+void memory_give_back(struct memory *m, __u32 handle);
+/* Give back what is pending. Return: 0 or a negative errno. */
+int memory_flush(struct memory *m);
+/* Set the exception for a memory that is closed. Return: NULL. */
+PyObject *memory_closed(const struct memory *m);
+
+/* A frame of class @cls that owns what @desc names. Return: a new reference or NULL. */
+PyObject *frame_create(PyTypeObject *cls, struct memory *m, const struct ntzc_desc *desc);
+/* Let go of it as soon as no view is left; does not flush */
+void frame_let_go(struct frame *f);
+
+#endif /* PYNTZC_FRAMES_H */

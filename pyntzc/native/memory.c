@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A tap's mapping: what is to be given back, what must stay readable, when to unmap. */
+#include <errno.h>
+
+#include "frames.h"
+
+PyTypeObject *memory_type;
+
+void memory_give_back(struct memory *m, __u32 handle)
+{
+	if (!m->open)
+		return;
+	m->pending[m->n_pending++] = handle;
+	if (m->n_pending >= m->limit)
+		memory_flush(m);
+}
+
+int memory_flush(struct memory *m)
+{
+	unsigned int n = m->n_pending, done = 0;
+	int ret;
+
+	m->n_pending = 0;
+	if (!m->open)
+		return 0;
+	while (done < n) {
+		ret = m->release(m->tap, m->pending + done, n - done);
+		if (ret <= 0)
+			return ret;
+		done += (unsigned int)ret;
+	}
+	return 0;
+}
+
+PyObject *memory_closed(const struct memory *m)
+{
+	PyErr_SetString(m->closed_error, "the tap is closed");
+	return NULL;
+}
+
+static void memory_destroy(struct memory *m)
+{
+	struct ntzc_tap *tap = m->tap;
+
+	m->tap = NULL;
+	m->open = false;
+	if (tap)
+		m->destroy(tap);
+}
+
+/* Return: the descriptors of all frames with views, and how many; NULL without memory */
+static struct ntzc_desc *memory_viewed(const struct memory *m, unsigned int *n)
+{
+	struct ntzc_desc *descs;
+	const struct frame *f;
+	unsigned int i = 0;
+
+	for (f = m->viewed; f; f = f->next)
+		i++;
+	descs = PyMem_Malloc(i * sizeof(*descs));
+	if (!descs)
+		return NULL;
+	*n = 0;
+	for (f = m->viewed; f; f = f->next)
+		descs[(*n)++] = f->desc;
+	return descs;
+}
+
+/*
+ * Give everything back to the kernel. The bytes that views still show are kept
+ * as a private copy at the same addresses, unless @keep is false (a forked
+ * child, whose parent may recycle them at any time): then they read as zero.
+ */
+static int memory_close(struct memory *m, bool keep)
+{
+	struct ntzc_desc *descs = NULL;
+	unsigned int n = 0;
+	int err;
+
+	if (!m->open)
+		return 0;
+	if (keep)
+		memory_flush(m);
+	m->n_pending = 0;
+	if (!m->viewed) {
+		memory_destroy(m);
+		return 0;
+	}
+	if (keep) {
+		descs = memory_viewed(m, &n);
+		if (!descs)
+			return -ENOMEM;
+	}
+	err = m->detach(m->tap, descs, n);
+	PyMem_Free(descs);
+	if (!err)
+		m->open = false;
+	return err;
+}
+
+static PyObject *memory_close_method(PyObject *self, PyObject *args)
+{
+	int keep, err;
+
+	if (!PyArg_ParseTuple(args, "p", &keep))
+		return NULL;
+	err = memory_close((struct memory *)self, keep);
+	return PyLong_FromLong(err);
+}
+
+static PyObject *memory_flush_method(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	return PyLong_FromLong(memory_flush((struct memory *)self));
+}
+
+static PyObject *memory_set_tx(PyObject *self, PyObject *args)
+{
+	struct memory *m = (struct memory *)self;
+	unsigned long long base, bytes;
+
+	if (!PyArg_ParseTuple(args, "KK", &base, &bytes))
+		return NULL;
+	m->tx = (unsigned char *)(uintptr_t)base;
+	m->tx_bytes = bytes;
+	Py_RETURN_NONE;
+}
+
+static PyObject *memory_hold(PyObject *self, PyObject *args)
+{
+	unsigned long long address;
+	PyObject *cls;
+
+	if (!PyArg_ParseTuple(args, "OK", &cls, &address))
+		return NULL;
+	if (!PyType_Check(cls) || !PyType_IsSubtype((PyTypeObject *)cls, frame_type)) {
+		PyErr_SetString(PyExc_TypeError, "not a class of frames");
+		return NULL;
+	}
+	return frame_create((PyTypeObject *)cls, (struct memory *)self,
+			    (const struct ntzc_desc *)(uintptr_t)address);
+}
+
+static PyObject *memory_new(PyTypeObject *cls, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = { "tap", "release", "detach", "destroy", "rx", "rx_bytes", "limit",
+				 "released_error", "closed_error", "view_error", NULL };
+	unsigned long long tap, release, detach, destroy, rx, rx_bytes;
+	PyObject *released_error, *closed_error, *view_error;
+	unsigned int limit;
+	struct memory *m;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "KKKKKKIOOO", names, &tap, &release,
+					 &detach, &destroy, &rx, &rx_bytes, &limit,
+					 &released_error, &closed_error, &view_error))
+		return NULL;
+	if (!limit || limit > PENDING_MAX) {
+		PyErr_Format(PyExc_ValueError, "limit must be 1 to %d", PENDING_MAX);
+		return NULL;
+	}
+	m = (struct memory *)PyType_GenericAlloc(cls, 0);
+	if (!m)
+		return NULL;
+	m->tap = (struct ntzc_tap *)(uintptr_t)tap;
+	m->release = (int (*)(struct ntzc_tap *, const __u32 *, unsigned int))(uintptr_t)release;
+	m->detach = (int (*)(struct ntzc_tap *, const struct ntzc_desc *,
+			     unsigned int))(uintptr_t)detach;
+	m->destroy = (void (*)(struct ntzc_tap *))(uintptr_t)destroy;
+	m->rx = (unsigned char *)(uintptr_t)rx;
+	m->rx_bytes = rx_bytes;
+	m->limit = limit;
+	m->released_error = Py_NewRef(released_error);
+	m->closed_error = Py_NewRef(closed_error);
+	m->view_error = Py_NewRef(view_error);
+	m->open = true;
+	return (PyObject *)m;
+}
+
+/* Frames keep the memory alive, so none is left here: nothing can be read any more */
+static void memory_dealloc(PyObject *self)
+{
+	PyTypeObject *type = Py_TYPE(self);
+	struct memory *m = (struct memory *)self;
+
+	memory_flush(m);
+	memory_destroy(m);
+	Py_XDECREF(m->released_error);
+	Py_XDECREF(m->closed_error);
+	Py_XDECREF(m->view_error);
+	((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+	Py_DECREF(type);
+}
+
+static PyMethodDef memory_methods[] = {
+	{ "close", memory_close_method, METH_VARARGS,
+	  "close(keep) -> int: give all back; what views show stays if keep, else reads as 0." },
+	{ "flush", memory_flush_method, METH_NOARGS,
+	  "flush() -> int: give back what waits for that; 0 or a negative errno." },
+	{ "set_tx", memory_set_tx, METH_VARARGS, "set_tx(address, bytes): transmit memory." },
+	{ "hold", memory_hold, METH_VARARGS,
+	  "hold(cls, address) -> Frame: own what the descriptor at address names." },
+	{ NULL, NULL, 0, NULL },
+};
+
+static PyMemberDef memory_members[] = {
+	{ "open", T_BOOL, offsetof(struct memory, open), READONLY,
+	  "Whether the kernel still hears of releases." },
+	{ "n_pending", T_UINT, offsetof(struct memory, n_pending), READONLY,
+	  "Handles that wait to be given back." },
+	{ NULL, 0, 0, 0, NULL },
+};
+
+static PyType_Slot memory_slots[] = {
+	{ Py_tp_doc, "A tap's mapping, alive as long as any frame needs it." },
+	{ Py_tp_new, memory_new },
+	{ Py_tp_dealloc, memory_dealloc },
+	{ Py_tp_methods, memory_methods },
+	{ Py_tp_members, memory_members },
+	{ 0, NULL },
+};
+
+static PyType_Spec memory_spec = {
+	.name = "pyntzc._frames.Memory",
+	.basicsize = sizeof(struct memory),
+	.flags = Py_TPFLAGS_DEFAULT,
+	.slots = memory_slots,
+};
+
+int memory_register(PyObject *module)
+{
+	memory_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &memory_spec, NULL);
+	return memory_type ? PyModule_AddType(module, memory_type) : -1;
+}

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The cards: :class:`Device` is an open /dev/ntzc, :class:`Port` is one card as it was then."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from os import PathLike, fsencode
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from pyntzc._errors import ClosedError, os_error
+from pyntzc._libntzc import ffi, lib
+
+
+class PortFlag(enum.IntFlag):
+    """The state of a card's interface."""
+
+    UP = lib.NTZC_PORT_UP
+    """It is up."""
+    CARRIER = lib.NTZC_PORT_CARRIER
+    """It has a link."""
+
+
+class Feature(enum.IntFlag):
+    """What the kernel's module can do."""
+
+    RX = lib.NTZC_FEATURE_RX
+    TX = lib.NTZC_FEATURE_TX
+    FORWARD = lib.NTZC_FEATURE_FORWARD
+
+
+class PortStats(NamedTuple):
+    """A card's counters since its driver took it, and where its receive buffers are now.
+
+    ``pool_free + pool_card + pool_held + pool_in_flight`` is ``pool_size`` whenever no
+    frame is on its way through the driver.
+    """
+
+    pool_size: int
+    """Receive buffers in all; 0 while there is no pool."""
+    pool_free: int
+    """Of those, free."""
+    pool_card: int
+    """Of those, given to the card."""
+    pool_held: int
+    """Of those, held by one tap or more."""
+    pool_in_flight: int
+    """Of those, being sent and held by no tap."""
+    rx_frames: int
+    """Frames that the driver took from the card."""
+    rx_bytes: int
+    """Their bytes."""
+    rx_unclaimed: int
+    """Of those, frames that no tap took."""
+    rx_no_buffer: int
+    """Times that the pool could not refill the card's ring in full."""
+    rx_missed: int
+    """Frames that the card dropped for want of a buffer."""
+    rx_errors: int
+    """Frames that the card or the driver rejected."""
+    tx_frames: int
+    """Frames sent."""
+    tx_bytes: int
+    """Their bytes."""
+    tx_failed: int
+    """Frames accepted and then not sent."""
+    tx_in_flight: int
+    """Frames that the card has to send, of all taps."""
+    resets: int
+    """Times that the driver reset a hung card."""
+
+
+class Port(NamedTuple):
+    """One card as it was when asked for; :meth:`find` again for a fresh look."""
+
+    id: int
+    """Names it in the kernel; not used again soon once it is gone."""
+    ifindex: int
+    """Of its interface, 0 if that is in another network namespace."""
+    name: str
+    """Of its interface, or empty."""
+    bus: str
+    """Its address on the bus, such as 0000:01:00.0."""
+    queues: int
+    """Receive queues in use."""
+    max_queues: int
+    """Receive queues that it has."""
+    buf_size: int
+    """Bytes in a receive buffer."""
+    buffers: int
+    """Receive buffers; 0 while there is no pool (the interface is down)."""
+    headroom: int
+    """Bytes before a received frame in its buffer."""
+    frame_max: int
+    """The longest frame, bytes without FCS."""
+    numa_node: int
+    """Of the card, or -1."""
+    flags: PortFlag
+    """State of the interface."""
+    taps: int
+    """Taps that are attached, of all programs."""
+    memory_bytes: int
+    """Memory that the receive pool takes, metadata included."""
+    mac: str
+    """The interface's address, such as 52:54:00:12:34:56."""
+
+    @classmethod
+    def list(cls, *, device: str | PathLike[str] | None = None) -> _Ports:
+        """Return all NTZC cards, in the order in which they came."""
+        with Device(device) as opened:
+            return [*opened.ports()]
+
+    @classmethod
+    def find(cls, name: str, *, device: str | PathLike[str] | None = None) -> Port:
+        """Return the card whose interface or bus address is *name*.
+
+        Raises :class:`NoSuchPortError` if there is none.
+        """
+        with Device(device) as opened:
+            return opened.find(name)
+
+    def stats(self, *, device: str | PathLike[str] | None = None) -> PortStats:
+        """Return the card's counters now."""
+        with Device(device) as opened:
+            return opened.stats(self)
+
+    def configure(
+        self,
+        *,
+        buf_size: int = 0,
+        buffers: int = 0,
+        device: str | PathLike[str] | None = None,
+    ) -> None:
+        """Size the receive pool; see :meth:`Device.configure`."""
+        with Device(device) as opened:
+            opened.configure(self, buf_size=buf_size, buffers=buffers)
+
+
+_Ports = list[Port]  # within Port, list is the method
+
+
+def _port(info: Any) -> Port:
+    return Port(
+        id=info.id,
+        ifindex=info.ifindex,
+        name=ffi.string(info.name).decode(),
+        bus=ffi.string(info.bus).decode(),
+        queues=info.n_queues,
+        max_queues=info.max_queues,
+        buf_size=info.buf_size,
+        buffers=info.n_bufs,
+        headroom=info.headroom,
+        frame_max=info.frame_max,
+        numa_node=info.numa_node,
+        flags=PortFlag(info.flags),
+        taps=info.n_taps,
+        memory_bytes=info.pool_bytes,
+        mac=":".join(f"{byte:02x}" for byte in info.mac[0:6]),
+    )
+
+
+class Device:
+    """An open device that asks about cards, attached to none. A context manager.
+
+    Opening raises :class:`ModuleNotLoadedError`, :class:`PermissionDeniedError` or
+    :class:`VersionError`. Any number of threads may use one.
+    """
+
+    def __init__(self, path: str | PathLike[str] | None = None) -> None:
+        out = ffi.new("struct ntzc_device **")
+        code = lib.ntzc_device_create(ffi.NULL if path is None else fsencode(path), out)
+        if code < 0:
+            raise os_error(code, "/dev/ntzc" if path is None else str(path))
+        self._device = ffi.gc(out[0], lib.ntzc_device_destroy)
+
+    def close(self) -> None:
+        """Close it. Again: no effect."""
+        if self._device is not None:
+            ffi.release(self._device)
+            self._device = None
+
+    def __enter__(self) -> Self:
+        """Return itself; leaving closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _open(self) -> Any:
+        if self._device is None:
+            raise ClosedError("the device is closed")
+        return self._device
+
+    @property
+    def abi_version(self) -> int:
+        """Version of the ABI that both sides speak."""
+        return int(self._query().abi_version)
+
+    @property
+    def features(self) -> Feature:
+        """What the kernel's module can do."""
+        return Feature(self._query().features)
+
+    def _query(self) -> Any:
+        query = ffi.new("struct ntzc_query *")
+        code = lib.ntzc_device_query(self._open(), query)
+        if code < 0:
+            raise os_error(code)
+        return query
+
+    def ports(self) -> Iterator[Port]:
+        """Go through all cards."""
+        cursor = ffi.new("__u32 *")
+        info = ffi.new("struct ntzc_port_info *")
+        while (code := lib.ntzc_port_next(self._open(), cursor, info)) > 0:
+            yield _port(info)
+        if code < 0:
+            raise os_error(code)
+
+    def find(self, name: str) -> Port:
+        """Return the card whose interface or bus address is *name*, or raise NoSuchPortError."""
+        info = ffi.new("struct ntzc_port_info *")
+        code = lib.ntzc_port_find(self._open(), name.encode(), info)
+        if code < 0:
+            raise os_error(code, name, finding=True)
+        return _port(info)
+
+    def stats(self, port: Port) -> PortStats:
+        """Return the counters of *port* now; PortGoneError if it is gone."""
+        stats = ffi.new("struct ntzc_port_stats *")
+        code = lib.ntzc_port_stats(self._open(), port.id, stats)
+        if code < 0:
+            raise os_error(code, port.name or port.bus)
+        return PortStats(*(getattr(stats, name) for name in PortStats._fields))
+
+    def configure(self, port: Port, *, buf_size: int = 0, buffers: int = 0) -> None:
+        """Size the receive pool of *port*; it must have no taps. Needs CAP_NET_ADMIN.
+
+        *buf_size* is 2048, 4096, 8192 or 16384 bytes, or 0 to go by the MTU; *buffers*
+        is their number, or 0 to go by the size of the card's rings. Raises
+        :class:`BusyError`, :class:`InvalidArgumentError`, :class:`PermissionDeniedError`.
+        """
+        config = ffi.new(
+            "struct ntzc_port_config *", {"id": port.id, "buf_size": buf_size, "n_bufs": buffers}
+        )
+        code = lib.ntzc_port_config(self._open(), config)
+        if code < 0:
+            raise os_error(code, port.name or port.bus)
