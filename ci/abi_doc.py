@@ -51,11 +51,8 @@ def _fields(lines: list[str]) -> Iterator[tuple[str, str]]:
 def _struct(name: str, comment: str, body: str) -> str:
     brief, _, rest = comment.partition("\n")
     head = rest.partition("\n\n")
-    types = dict(
-        (found[2], found[1] + found[3])
-        for found in re.finditer(r"^\t(\w+)\s+(\w+)(\[\w+\])?;", re.sub(r"\[", "[", body), re.M)
-        if found[3]
-    ) | {found[2]: found[1] for found in re.finditer(r"^\t(\w+)\s+(\w+);", body, re.M)}
+    members = re.finditer(r"^\t(\w+)\s+(\w+)(\[\w+\])?;", body, re.M)
+    types = {found[2]: found[1] + (found[3] or "") for found in members}
     out = [f"## struct {name}", "", brief.partition(" - ")[2].capitalize() + ".", ""]
     out += ["| field | type | meaning |", "|---|---|---|"]
     for field, meaning in _fields(head[0].splitlines()):
@@ -77,9 +74,7 @@ def _constants(text: str) -> str:
     for found in re.finditer(pattern, text, re.M):
         meaning = found[3] or ""
         above = re.search(rf"/\*\* {found[1]} - (.*?) \*/", text)
-        rows.append(
-            f"| `{found[1]}` | `{found[2]}` | {meaning or (above[1] if above else '')} |"
-        )
+        rows.append(f"| `{found[1]}` | `{found[2]}` | {meaning or (above[1] if above else '')} |")
     return "\n".join(rows) + "\n"
 
 

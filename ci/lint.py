@@ -51,9 +51,7 @@ def _sparse() -> str:
 CHECKS: dict[str, Callable[[], str]] = {
     "arrows": lambda: "\n".join(arrows.faults()),
     "ruff": lambda: _run(sys.executable, "-m", "ruff", "check", *_python_folders()),
-    "format": lambda: _run(
-        sys.executable, "-m", "ruff", "format", "--check", *_python_folders()
-    ),
+    "format": lambda: _run(sys.executable, "-m", "ruff", "format", "--check", *_python_folders()),
     "mypy": lambda: _run(sys.executable, "-m", "mypy", *_python_folders()),
     "checkpatch": _checkpatch,
     "sparse": _sparse,

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulation import VM, kernels, modules
+
+from emulation import kernels, modules
+from emulation.vm import VM
 from emulation.wire import Wire
 
 HERE = Path(__file__).parent
@@ -81,8 +83,8 @@ class Bench:
 
     def assert_whole(self) -> None:
         """Wait until every buffer is free or the card's; fail if that does not come."""
-        for name in (self.iface, self.near):
-            self.vm.wait_until(lambda n=name: not self.pool_fault(n), 15, f"{name}'s pool whole")  # type: ignore[misc]
+        names = (self.iface, self.near)
+        self.vm.wait_until(lambda: not any(map(self.pool_fault, names)), 15, "whole pools")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -6,13 +6,12 @@ from __future__ import annotations
 import errno
 import mmap
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from frames import HANDLE, OFFSET, frame
 
 from .conftest import Bench
+from .frames import HANDLE, OFFSET, frame, number
 
 EINVAL, EFAULT, EACCES, ESTALE = errno.EINVAL, errno.EFAULT, errno.EACCES, errno.ESTALE
 PAGE = mmap.PAGESIZE
@@ -23,10 +22,10 @@ NOWHERE = 0xFFFF800000000000  # the kernel's half
 
 
 @pytest.fixture
-def both(bench: Bench, tap: Any) -> Iterator[Any]:
+def both(tap: Any) -> Any:
     """A tap with receive and transmit memory mapped."""
     tap.setup_tx(16)
-    yield tap
+    return tap
 
 
 def errno_of(result: tuple[int, int]) -> int:
@@ -45,7 +44,8 @@ def test_mappings_outside_the_memory_are_refused(bench: Bench, both: Any) -> Non
             assert errno_of(result) == EINVAL, (length, offset)
         assert errno_of(call("mmap", 0, PAGE, READ, SHARED, fd, base + 1)) == EINVAL
     for offset in (2**63 - PAGE, 2**62, bench.abi.MMAP_TX - PAGE, -PAGE):
-        assert errno_of(call("mmap", 0, PAGE, READ, SHARED, fd, offset)) in (EINVAL, errno.EOVERFLOW)
+        result = call("mmap", 0, PAGE, READ, SHARED, fd, offset)
+        assert errno_of(result) in (EINVAL, errno.EOVERFLOW)
 
 
 def test_a_part_of_the_memory_can_be_mapped_and_shows_the_right_page(
@@ -62,9 +62,7 @@ def test_a_part_of_the_memory_can_be_mapped_and_shows_the_right_page(
     tap.release(desc[HANDLE])
 
 
-def test_receive_memory_is_never_writable_nor_anything_executable(
-    bench: Bench, both: Any
-) -> None:
+def test_receive_memory_is_never_writable_nor_anything_executable(bench: Bench, both: Any) -> None:
     """Hostile cases 4 and 5."""
     call, fd, tx = bench.abi.call, both.fd, bench.abi.MMAP_TX
     assert errno_of(call("mmap", 0, PAGE, READ | WRITE, SHARED, fd, 0)) == EACCES
@@ -178,7 +176,7 @@ def test_a_bad_address_in_read_loses_no_descriptor(bench: Bench, tap: Any) -> No
     assert call("read", tap.fd, pages + PAGE - 80, 320) == (64, 0)
     assert call("read", tap.fd, pages + PAGE - 31, 320) == (-1, EFAULT)
     rest = bench.vm.guest.fetch(tap.read(100))
-    assert [bench.abi.frames.number(tap.data(d)) for d in rest] == list(range(2, 10))
+    assert [number(tap.data(d)) for d in rest] == list(range(2, 10))
     first = bench.abi.peek(pages + PAGE - 80, 64)
     handles = [struct.unpack_from("=I", first, 32 * i)[0] for i in range(2)]
     assert tap.release(*handles, *(d[HANDLE] for d in rest)) == 10
@@ -219,13 +217,13 @@ def test_a_handle_of_a_frame_that_only_another_tap_holds_is_refused(bench: Bench
 def test_positioned_and_spliced_io_is_refused(bench: Bench, tap: Any) -> None:
     """Hostile case 32."""
     os = bench.vm.guest.modules["os"]
-    for call in (
-        lambda: os.pread(tap.fd, 32, 0),
-        lambda: os.pwrite(tap.fd, b"1234", 0),
-        lambda: os.lseek(tap.fd, 0, 0),
+    for call, *arguments in (
+        (os.pread, tap.fd, 32, 0),
+        (os.pwrite, tap.fd, b"1234", 0),
+        (os.lseek, tap.fd, 0, 0),
     ):
         with pytest.raises(OSError) as caught:
-            call()
+            call(*arguments)
         assert caught.value.errno == errno.ESPIPE
     reader, writer = os.pipe()
     with pytest.raises(OSError) as caught:
@@ -239,10 +237,10 @@ def test_unknown_commands_and_wrong_sizes_are_refused(bench: Bench, tap: Any) ->
     """Hostile case 39."""
     abi = bench.abi
     space = abi.buffer(4096)
-    for number in range(256):
+    for which in range(256):
         for direction in range(4):
             for size in (0, 8, 31, 4095):
-                command = direction << 30 | size << 16 | 0xB5 << 8 | number
+                command = direction << 30 | size << 16 | 0xB5 << 8 | which
                 if command != abi.TX_DRAIN:
                     assert abi.call("ioctl", tap.fd, command, space) == (-1, errno.ENOTTY)
 

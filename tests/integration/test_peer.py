@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from frames import HANDLE, frame
 
 from .conftest import Bench
+from .frames import HANDLE, frame
 
 
 @pytest.fixture
@@ -25,9 +25,7 @@ def sizes(count: int) -> list[int]:
     return [random.Random(4).randrange(60, 1515) for _ in range(count)]
 
 
-def test_frames_from_the_stock_driver_are_captured_byte_for_byte(
-    bench: Bench, socket: Any
-) -> None:
+def test_frames_from_the_stock_driver_are_captured_byte_for_byte(bench: Bench, socket: Any) -> None:
     tap = bench.abi.Tap().attach(bench.near, ring_size=4096).map()
     for start in range(0, 2000, 100):
         chunk = list(enumerate(sizes(100), start))
@@ -38,9 +36,7 @@ def test_frames_from_the_stock_driver_are_captured_byte_for_byte(
     tap.close()
 
 
-def test_frames_sent_by_ntzc_are_received_by_the_stock_driver(
-    bench: Bench, socket: Any
-) -> None:
+def test_frames_sent_by_ntzc_are_received_by_the_stock_driver(bench: Bench, socket: Any) -> None:
     pump = bench.vm.guest.modules["pump"].Pump(bench.near)
     for start in range(0, 2000, 100):
         chunk = tuple(enumerate(sizes(100), start))

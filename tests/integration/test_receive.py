@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from frames import FLAGS, HANDLE, HASH, OFFSET, QUEUE, VLAN_TCI, frame
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 
 from .conftest import Bench
+from .frames import FLAGS, HANDLE, HASH, OFFSET, QUEUE, VLAN_TCI, frame
 
 WINDOW = 512  # frames on their way at once: less than the tap's quota
 
@@ -78,9 +80,6 @@ def test_a_vlan_tag_is_taken_out_and_reported(bench: Bench, tap: Any) -> None:
 
 def udp(sport: int, dport: int, payload: bytes, good: bool = True) -> bytes:
     """An IPv4 UDP frame with right (or wrong) checksums."""
-    from scapy.layers.inet import IP, UDP
-    from scapy.layers.l2 import Ether
-
     packet = Ether(dst="02:00:00:00:aa:01", src="02:00:00:00:aa:02") / IP(
         src="10.1.0.1", dst="10.1.0.2"
     )

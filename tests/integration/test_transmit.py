@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from frames import HANDLE, LEN, OFFSET, frame
 
 from .conftest import Bench
+from .frames import HANDLE, LEN, OFFSET, frame
 
 ENOSPC, ESTALE, EINVAL = errno.ENOSPC, errno.ESTALE, errno.EINVAL
 
 
 def change(desc: tuple[int, ...], **fields: int) -> tuple[int, ...]:
     """The descriptor with other fields, named by their place."""
-    names = "handle offset timestamp len hash orig_len vlan_tci flags queue hash_type".split()
+    names = [
+        "handle", "offset", "timestamp", "len", "hash", "orig_len", "vlan_tci", "flags",
+        "queue", "hash_type",
+    ]  # fmt: skip
     values = dict(zip(names, desc, strict=True)) | fields
     return tuple(values[name] for name in names)
 
@@ -87,9 +90,7 @@ def test_a_short_frame_is_padded_with_zeros_never_with_what_was_there(
 
 
 @pytest.mark.parametrize("len_bytes", [0, 1, 13, 1519, 2047, 2048, 2049, 65535, 2**32 - 1])
-def test_a_length_that_no_frame_has_is_refused(
-    bench: Bench, sender: Any, len_bytes: int
-) -> None:
+def test_a_length_that_no_frame_has_is_refused(bench: Bench, sender: Any, len_bytes: int) -> None:
     """Hostile case 68."""
     (desc,) = sender.reserve(1)
     full = sender.fill(desc, frame(1, 1514))

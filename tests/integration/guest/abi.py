@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import ctypes as C
+import ctypes as c
 import fcntl
 import mmap
 import os
@@ -11,19 +11,19 @@ import select
 import struct
 from typing import Any
 
-libc = C.CDLL(None, use_errno=True)
-libc.mmap.restype = C.c_void_p
-libc.mmap.argtypes = [C.c_void_p, C.c_size_t, C.c_int, C.c_int, C.c_int, C.c_int64]
-libc.mremap.restype = C.c_void_p
-libc.mremap.argtypes = [C.c_void_p, C.c_size_t, C.c_size_t, C.c_int, C.c_void_p]
-libc.munmap.argtypes = [C.c_void_p, C.c_size_t]
-libc.mprotect.argtypes = [C.c_void_p, C.c_size_t, C.c_int]
-libc.madvise.argtypes = [C.c_void_p, C.c_size_t, C.c_int]
-libc.read.argtypes = [C.c_int, C.c_void_p, C.c_size_t]
-libc.read.restype = C.c_ssize_t
-libc.write.argtypes = [C.c_int, C.c_void_p, C.c_size_t]
-libc.write.restype = C.c_ssize_t
-libc.ioctl.argtypes = [C.c_int, C.c_ulong, C.c_void_p]
+libc = c.CDLL(None, use_errno=True)
+libc.mmap.restype = c.c_void_p
+libc.mmap.argtypes = [c.c_void_p, c.c_size_t, c.c_int, c.c_int, c.c_int, c.c_int64]
+libc.mremap.restype = c.c_void_p
+libc.mremap.argtypes = [c.c_void_p, c.c_size_t, c.c_size_t, c.c_int, c.c_void_p]
+libc.munmap.argtypes = [c.c_void_p, c.c_size_t]
+libc.mprotect.argtypes = [c.c_void_p, c.c_size_t, c.c_int]
+libc.madvise.argtypes = [c.c_void_p, c.c_size_t, c.c_int]
+libc.read.argtypes = [c.c_int, c.c_void_p, c.c_size_t]
+libc.read.restype = c.c_ssize_t
+libc.write.argtypes = [c.c_int, c.c_void_p, c.c_size_t]
+libc.write.restype = c.c_ssize_t
+libc.ioctl.argtypes = [c.c_int, c.c_ulong, c.c_void_p]
 
 HANDLE_TX = 0x80000000
 MMAP_RX = 0
@@ -31,69 +31,71 @@ MMAP_TX = 0x1000000000
 DESC = struct.Struct("=IIQIIHHHBB")
 
 
-class Attach(C.Structure):
+class Attach(c.Structure):
     _fields_ = [
-        ("name", C.c_char * 16), ("ifindex", C.c_uint32), ("flags", C.c_uint32),
-        ("queues", C.c_uint64), ("ring_size", C.c_uint32), ("quota", C.c_uint32),
-        ("desc_size", C.c_uint32), ("port_id", C.c_uint32), ("buf_size", C.c_uint32),
-        ("n_bufs", C.c_uint32), ("headroom", C.c_uint32), ("frame_max", C.c_uint32),
-        ("rx_bytes", C.c_uint64), ("reserved", C.c_uint64 * 4),
+        ("name", c.c_char * 16), ("ifindex", c.c_uint32), ("flags", c.c_uint32),
+        ("queues", c.c_uint64), ("ring_size", c.c_uint32), ("quota", c.c_uint32),
+        ("desc_size", c.c_uint32), ("port_id", c.c_uint32), ("buf_size", c.c_uint32),
+        ("n_bufs", c.c_uint32), ("headroom", c.c_uint32), ("frame_max", c.c_uint32),
+        ("rx_bytes", c.c_uint64), ("reserved", c.c_uint64 * 4),
     ]  # fmt: skip
 
 
-class PortInfo(C.Structure):
+class PortInfo(c.Structure):
     _fields_ = [
-        ("id", C.c_uint32), ("ifindex", C.c_uint32), ("name", C.c_char * 16),
-        ("bus", C.c_char * 32), ("n_queues", C.c_uint32), ("max_queues", C.c_uint32),
-        ("buf_size", C.c_uint32), ("n_bufs", C.c_uint32), ("headroom", C.c_uint32),
-        ("frame_max", C.c_uint32), ("numa_node", C.c_int32), ("flags", C.c_uint32),
-        ("n_taps", C.c_uint32), ("reserved0", C.c_uint32), ("pool_bytes", C.c_uint64),
-        ("mac", C.c_uint8 * 8), ("reserved", C.c_uint64 * 4),
+        ("id", c.c_uint32), ("ifindex", c.c_uint32), ("name", c.c_char * 16),
+        ("bus", c.c_char * 32), ("n_queues", c.c_uint32), ("max_queues", c.c_uint32),
+        ("buf_size", c.c_uint32), ("n_bufs", c.c_uint32), ("headroom", c.c_uint32),
+        ("frame_max", c.c_uint32), ("numa_node", c.c_int32), ("flags", c.c_uint32),
+        ("n_taps", c.c_uint32), ("reserved0", c.c_uint32), ("pool_bytes", c.c_uint64),
+        ("mac", c.c_uint8 * 8), ("reserved", c.c_uint64 * 4),
     ]  # fmt: skip
 
 
-class PortConfig(C.Structure):
+class PortConfig(c.Structure):
     _fields_ = [
-        ("id", C.c_uint32), ("buf_size", C.c_uint32), ("n_bufs", C.c_uint32),
-        ("flags", C.c_uint32), ("reserved", C.c_uint64 * 2),
+        ("id", c.c_uint32), ("buf_size", c.c_uint32), ("n_bufs", c.c_uint32),
+        ("flags", c.c_uint32), ("reserved", c.c_uint64 * 2),
     ]  # fmt: skip
 
 
-class TxSetup(C.Structure):
+class TxSetup(c.Structure):
     _fields_ = [
-        ("n_bufs", C.c_uint32), ("buf_size", C.c_uint32), ("headroom", C.c_uint32),
-        ("flags", C.c_uint32), ("tx_bytes", C.c_uint64), ("reserved", C.c_uint64 * 2),
+        ("n_bufs", c.c_uint32), ("buf_size", c.c_uint32), ("headroom", c.c_uint32),
+        ("flags", c.c_uint32), ("tx_bytes", c.c_uint64), ("reserved", c.c_uint64 * 2),
     ]  # fmt: skip
 
 
-class TxBatch(C.Structure):
+class TxBatch(c.Structure):
     _fields_ = [
-        ("descs", C.c_uint64), ("count", C.c_uint32), ("flags", C.c_uint32),
-        ("reserved", C.c_uint64),
+        ("descs", c.c_uint64), ("count", c.c_uint32), ("flags", c.c_uint32),
+        ("reserved", c.c_uint64),
     ]  # fmt: skip
 
 
-_TAP = (
-    "received received_bytes lost_ring lost_quota lost_pool released waiting held tx_reserved "
-    "tx_submitted tx_forwarded tx_completed tx_failed tx_in_flight tx_free"
-).split()
+_TAP = [
+    "received", "received_bytes", "lost_ring", "lost_quota", "lost_pool", "released",
+    "waiting", "held", "tx_reserved", "tx_submitted", "tx_forwarded", "tx_completed",
+    "tx_failed", "tx_in_flight", "tx_free",
+]  # fmt: skip
 
 
-class TapStats(C.Structure):
-    _fields_ = [(name, C.c_uint64) for name in _TAP] + [("reserved", C.c_uint64 * 9)]
+class TapStats(c.Structure):
+    _fields_ = [(name, c.c_uint64) for name in _TAP] + [("reserved", c.c_uint64 * 9)]
 
 
-_PORT = (
-    "pool_size pool_free pool_card pool_held pool_in_flight rx_frames rx_bytes rx_unclaimed "
-    "rx_no_buffer rx_missed rx_errors tx_frames tx_bytes tx_failed tx_in_flight resets"
-).split()
+_PORT = [
+    "pool_size", "pool_free", "pool_card", "pool_held", "pool_in_flight", "rx_frames",
+    "rx_bytes", "rx_unclaimed", "rx_no_buffer", "rx_missed", "rx_errors", "tx_frames",
+    "tx_bytes", "tx_failed", "tx_in_flight", "resets",
+]  # fmt: skip
 
 
-class PortStats(C.Structure):
+class PortStats(c.Structure):
     _fields_ = (
-        [("id", C.c_uint32), ("flags", C.c_uint32)]
-        + [(name, C.c_uint64) for name in _PORT]
-        + [("reserved", C.c_uint64 * 7)]
+        [("id", c.c_uint32), ("flags", c.c_uint32)]
+        + [(name, c.c_uint64) for name in _PORT]
+        + [("reserved", c.c_uint64 * 7)]
     )
 
 
@@ -102,38 +104,38 @@ def _ioc(direction: int, number: int, size: int) -> int:
 
 
 QUERY = _ioc(2, 0x00, 32)
-PORT_INFO = _ioc(3, 0x01, C.sizeof(PortInfo))
-PORT_STATS = _ioc(3, 0x02, C.sizeof(PortStats))
-PORT_CONFIG = _ioc(1, 0x03, C.sizeof(PortConfig))
-ATTACH = _ioc(3, 0x10, C.sizeof(Attach))
-TAP_STATS = _ioc(2, 0x11, C.sizeof(TapStats))
-TX_SETUP = _ioc(3, 0x20, C.sizeof(TxSetup))
-TX_RESERVE = _ioc(1, 0x21, C.sizeof(TxBatch))
-TX_SUBMIT = _ioc(1, 0x22, C.sizeof(TxBatch))
+PORT_INFO = _ioc(3, 0x01, c.sizeof(PortInfo))
+PORT_STATS = _ioc(3, 0x02, c.sizeof(PortStats))
+PORT_CONFIG = _ioc(1, 0x03, c.sizeof(PortConfig))
+ATTACH = _ioc(3, 0x10, c.sizeof(Attach))
+TAP_STATS = _ioc(2, 0x11, c.sizeof(TapStats))
+TX_SETUP = _ioc(3, 0x20, c.sizeof(TxSetup))
+TX_RESERVE = _ioc(1, 0x21, c.sizeof(TxBatch))
+TX_SUBMIT = _ioc(1, 0x22, c.sizeof(TxBatch))
 TX_DRAIN = _ioc(0, 0x23, 0)
 
 
 def call(name: str, *args: Any) -> tuple[int, int]:
     """Call libc's *name*; return its result and errno (0 if it did not fail)."""
-    C.set_errno(0)
+    c.set_errno(0)
     result = getattr(libc, name)(*args)
     failed = result in (-1, None, 2**64 - 1)
-    return (-1 if failed else result), (C.get_errno() if failed else 0)
+    return (-1 if failed else result), (c.get_errno() if failed else 0)
 
 
 def buffer(size: int, data: bytes = b"") -> int:
     """Return the address of new memory of *size* bytes that begins with *data*; never freed."""
-    memory = C.create_string_buffer(data, size)
+    memory = c.create_string_buffer(data, size)
     _kept.append(memory)
-    return C.addressof(memory)
+    return c.addressof(memory)
 
 
 def peek(address: int, size: int) -> bytes:
-    return C.string_at(address, size)
+    return c.string_at(address, size)
 
 
 def poke(address: int, data: bytes) -> None:
-    C.memmove(address, data, len(data))
+    c.memmove(address, data, len(data))
 
 
 _kept: list[Any] = []
@@ -151,10 +153,8 @@ class Tap:
 
     def attach(
         self, name: str, queues: int = 0, ring_size: int = 0, quota: int = 0, flags: int = 1
-    ) -> "Tap":
-        a = Attach(
-            name=name.encode(), queues=queues, ring_size=ring_size, quota=quota, flags=flags
-        )
+    ) -> Tap:
+        a = Attach(name=name.encode(), queues=queues, ring_size=ring_size, quota=quota, flags=flags)
         fcntl.ioctl(self.fd, ATTACH, a)
         self.attached = a
         return self
@@ -163,7 +163,7 @@ class Tap:
         """A field of what ATTACH said."""
         return int(getattr(self.attached, name))
 
-    def map(self) -> "Tap":
+    def map(self) -> Tap:
         assert self.attached
         self.rx = mmap.mmap(self.fd, self.attached.rx_bytes, mmap.MAP_SHARED, mmap.PROT_READ)
         return self
@@ -193,7 +193,7 @@ class Tap:
         """How many were released."""
         return os.write(self.fd, struct.pack(f"={len(handles)}I", *handles)) // 4
 
-    def setup_tx(self, n_bufs: int = 0, buf_size: int = 0) -> "Tap":
+    def setup_tx(self, n_bufs: int = 0, buf_size: int = 0) -> Tap:
         setup = TxSetup(n_bufs=n_bufs, buf_size=buf_size)
         fcntl.ioctl(self.fd, TX_SETUP, setup)
         self.tx_setup_out = setup
@@ -201,15 +201,15 @@ class Tap:
         return self
 
     def reserve(self, count: int) -> tuple[tuple[int, ...], ...]:
-        array = C.create_string_buffer(count * DESC.size)
-        batch = TxBatch(descs=C.addressof(array), count=count)
+        array = c.create_string_buffer(count * DESC.size)
+        batch = TxBatch(descs=c.addressof(array), count=count)
         n = fcntl.ioctl(self.fd, TX_RESERVE, batch)
         return tuple(DESC.iter_unpack(array.raw[: n * DESC.size]))
 
     def submit(self, *descs: tuple[int, ...]) -> int:
         """How many were accepted."""
-        array = C.create_string_buffer(b"".join(DESC.pack(*d) for d in descs), 32 * len(descs))
-        batch = TxBatch(descs=C.addressof(array), count=len(descs))
+        array = c.create_string_buffer(b"".join(DESC.pack(*d) for d in descs), 32 * len(descs))
+        batch = TxBatch(descs=c.addressof(array), count=len(descs))
         return int(fcntl.ioctl(self.fd, TX_SUBMIT, batch))
 
     def fill(self, desc: tuple[int, ...], frame: bytes) -> tuple[int, ...]:
@@ -248,7 +248,8 @@ class Tap:
 def ports() -> list[PortInfo]:
     """All ports."""
     fd = os.open("/dev/ntzc", os.O_RDWR)
-    found, wanted = [], 0
+    found: list[PortInfo] = []
+    wanted = 0
     try:
         while True:
             info = PortInfo(id=wanted)

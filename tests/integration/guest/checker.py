@@ -41,7 +41,8 @@ class Checker:
         return len(descs)
 
     def stats(self) -> dict[str, int]:
-        return self._tap.stats()
+        stats: dict[str, int] = self._tap.stats()
+        return stats
 
     def close(self) -> None:
         self._tap.close()

@@ -45,7 +45,8 @@ class Pump:
     def stats(self) -> dict[str, int]:
         """The tap's counters once all is sent."""
         self._tap.drain()
-        return self._tap.stats()
+        stats: dict[str, int] = self._tap.stats()
+        return stats
 
     def close(self) -> None:
         self._tap.close()
