@@ -4,12 +4,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from emulation import kernels, modules
+from emulation.errors import VMError
 from emulation.kernels import KernelError
 from emulation.modules import BuildError
+
+if TYPE_CHECKING:
+    from emulation.vm import VM
+
+_DEFAULT_KERNEL = "6.12"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,6 +32,22 @@ def _parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("modules", help="build the modules and print their paths")
     sub.add_argument("kernel")
     sub.add_argument("make_args", nargs="*", metavar="W=1", help="passed on to make")
+
+    shell = commands.add_parser("shell", help="a shell in a machine with everything loaded")
+    run = commands.add_parser(
+        "run",
+        help="run one command in such a machine",
+        usage="%(prog)s [OPTION...] [KERNEL] -- COMMAND...",
+    )
+    for sub in (shell, run):
+        sub.add_argument("kernel", nargs="?", default=_DEFAULT_KERNEL)
+        sub.add_argument("--cards", type=int, default=2, help="82576 cards (default: 2)")
+        sub.add_argument("--cpus", type=int, default=2, help="processors (default: 2)")
+        sub.add_argument("--memory", default="2G", help="default: 2G")
+        sub.add_argument("--cross", action="store_true", help="join cards 0 and 1 by a cable")
+        sub.add_argument("--append", default="", help="more words for the kernel")
+        sub.add_argument("--no-modules", action="store_true", help="do not load NTZC")
+        sub.add_argument("--stock-igb", action="store_true", help="let the stock driver load")
     return parser
 
 
@@ -44,13 +68,62 @@ def _modules(args: argparse.Namespace) -> int:
     return 0
 
 
+def _machine(args: argparse.Namespace) -> int:
+    from emulation.vm import VM  # noqa: PLC0415 - needs the virtual environment
+
+    kernel = kernels.fetch(args.kernel)
+    own = [] if args.no_modules else modules.build(kernel)
+    print(f"emulation: booting {kernel.release}", file=sys.stderr)
+    with VM(
+        kernel,
+        cards=args.cards,
+        cpus=args.cpus,
+        memory=args.memory,
+        append=args.append,
+        stock_igb=args.stock_igb,
+        cross=[(0, 1)] if args.cross else [],
+        taps=True,
+    ) as vm:
+        vm.load_modules(own)
+        return _shell(vm) if args.command == "shell" else _command(vm, args.argv)
+
+
+def _shell(vm: VM) -> int:
+    from emulation.terminal import interact  # noqa: PLC0415 - likewise
+
+    return interact(vm, ["bash", "-i"], _environment())
+
+
+def _command(vm: VM, argv: Sequence[str]) -> int:
+    streams = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
+
+    def show(stream: str, data: bytes) -> None:
+        streams[stream].write(data)
+        streams[stream].flush()
+
+    process = vm.spawn(argv, env=_environment(), on_output=show)
+    process.close_stdin()
+    return process.wait(None).returncode
+
+
+def _environment() -> dict[str, str]:
+    """Return what of the person's environment holds in the guest too."""
+    return {name: os.environ[name] for name in ("TERM", "PYTHONPATH") if name in os.environ}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status."""
-    args = _parser().parse_args(argv)
-    command = {"kernels": _kernels, "modules": _modules}[args.command]
+    words = list(sys.argv[1:] if argv is None else argv)
+    end = words.index("--") if "--" in words else len(words)
+    parser = _parser()
+    args = parser.parse_args(words[:end])
+    args.argv = words[end + 1 :]
+    if (args.command == "run") != bool(args.argv):
+        parser.error("a command after -- is for run, and only for run")
+    command = {"kernels": _kernels, "modules": _modules}.get(args.command, _machine)
     try:
         return command(args)
-    except (KernelError, BuildError) as error:
+    except (KernelError, BuildError, VMError, OSError) as error:
         print(f"emulation: {error}", file=sys.stderr)
         return 1
 

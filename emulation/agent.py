@@ -38,7 +38,8 @@ class _Child:
         options: dict[str, Any] = {
             "cwd": head["cwd"],
             "env": {**os.environ, **head["env"]},
-            "start_new_session": True,
+            # setsid begins the session itself, and would fork if it led one already.
+            "start_new_session": not head["terminal"],
         }
         if head["terminal"]:
             self.terminal, slave = os.openpty()

@@ -100,6 +100,7 @@ def derive(wanted: str, own: Sequence[Source]) -> Source:
 
     Raises:
         AptError: the machine has no such Debian entry.
+
     """
     for source in own:
         if source.suite == wanted:
@@ -141,6 +142,7 @@ class PrivateApt:
 
         Raises:
             AptError: no source entry to derive from, or the mirror did not answer.
+
         """
         own = own_sources()
         stanzas = [derive(suite, own).stanza() for suite in self.suites]
@@ -155,6 +157,7 @@ class PrivateApt:
 
         Raises:
             AptError: no suite here has it.
+
         """
         text = self._apt("apt-cache", "show", package)
         records = []
@@ -168,6 +171,7 @@ class PrivateApt:
 
         Raises:
             AptError: a package could not be fetched.
+
         """
         self._apt("apt-get", "download", "-qq", *packages, cwd=into)
         return sorted(into.glob("*.deb"))

@@ -46,6 +46,7 @@ class Completed:
 
         Raises:
             CommandFailed: the status is not 0.
+
         """
         if self.returncode:
             raise CommandFailed(self.argv, self.returncode, self.stdout, self.stderr)
@@ -59,6 +60,7 @@ class Channel:
         port: the connected socket of the agent's virtio-serial port.
         died: makes the exception to raise once the connection is lost.
         lost: called, once and from the reader, when the connection is lost.
+
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Channel:
         Raises:
             GuestTimeout: *timeout_s* seconds passed.
             VMDied: the connection is lost.
+
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with self._changed:
@@ -131,6 +134,7 @@ class Channel:
 
         Raises:
             OSError: the call failed in the guest with that errno.
+
         """
         with self._changed:
             ident = self._new_id()
@@ -205,6 +209,7 @@ class Process:
         argv: the command.
         pid: its process id in the guest; it leads a session and process group of its own.
         returncode: its status once it has ended (negative: the signal that ended it).
+
     """
 
     def __init__(
@@ -262,12 +267,13 @@ class Process:
         self._channel._send(head)
         self._wait(timeout_s)
 
-    def wait(self, timeout_s: float = 60) -> Completed:
-        """Wait for its end.
+    def wait(self, timeout_s: float | None = 60) -> Completed:
+        """Wait for its end; without a deadline if *timeout_s* is None.
 
         Raises:
             GuestTimeout: *timeout_s* seconds passed; it goes on running.
             VMDied: the machine died.
+
         """
         returncode = self._wait(timeout_s)
         return Completed(self.argv, returncode, self.stdout, self.stderr)
@@ -281,6 +287,7 @@ class Process:
             CommandFailed: it ended without a match.
             GuestTimeout: *timeout_s* seconds passed.
             VMDied: the machine died.
+
         """
         wanted = re.compile(pattern.encode() if isinstance(pattern, str) else pattern, re.MULTILINE)
         output = self._output[stream]

@@ -41,6 +41,7 @@ class Kernel:
         release: what ``uname -r`` says inside it.
         version: the Debian package's version.
         root: the folder that the packages were extracted into.
+
     """
 
     name: str
@@ -78,6 +79,7 @@ def fetch(name: str, *, update: bool = False) -> Kernel:
 
     Raises:
         KernelError: no such kernel, or it cannot be had.
+
     """
     entry = known().get(name)
     if entry is None:

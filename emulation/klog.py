@@ -27,6 +27,7 @@ def faults(log: Sequence[str], allow: Sequence[str] = ()) -> list[str]:
     Args:
         log: lines.
         allow: regular expressions for lines that are no fault.
+
     """
     allowed = [re.compile(pattern) for pattern in allow]
     for i, line in enumerate(log):

@@ -179,6 +179,7 @@ def check(machine: Machine) -> None:
 
     Raises:
         ValueError: it cannot be built.
+
     """
     crossed: Sequence[int] = [card for pair in machine.cross for card in pair]
     if len(set(crossed)) != len(crossed) or any(c not in range(machine.cards) for c in crossed):

@@ -40,6 +40,7 @@ def build(
 
     Raises:
         BuildError: make failed.
+
     """
     name = f"{kernel.name}-{variant}" if variant else kernel.name
     with locked(f"modules-{name}"):
@@ -52,6 +53,7 @@ def lint(kernel: Kernel) -> str:
 
     Raises:
         BuildError: make failed.
+
     """
     name = f"{kernel.name}-lint"
     # a warning is said only when a file is compiled

@@ -24,6 +24,7 @@ class Monitor:
     Args:
         connection: the socket on which QEMU called.
         died: makes the exception to raise once QEMU is gone.
+
     """
 
     def __init__(self, connection: socket.socket, died: Callable[[], VMError]) -> None:
@@ -44,6 +45,7 @@ class Monitor:
         Raises:
             VMError: QEMU refused it.
             VMDied: QEMU is gone.
+
         """
         try:
             return self._wait(self._client.execute(name, arguments or None), timeout_s)
@@ -60,6 +62,7 @@ class Monitor:
         Raises:
             GuestTimeout: *timeout_s* seconds passed.
             VMDied: QEMU is gone.
+
         """
         deadline = time.monotonic() + timeout_s
         while True:

@@ -69,6 +69,7 @@ class VM:
         wires: by card, the host's end of its cable; None where there is none.
         kernel: the kernel that it runs.
         console: the file that holds what the machine wrote to its console.
+
     """
 
     def __init__(
@@ -264,6 +265,7 @@ class VM:
             OSError: it could not be started.
             GuestTimeout: it took too long.
             VMDied: the machine died.
+
         """
         process = self.spawn(argv, cwd=cwd, env=env)
         process.write(stdin)
@@ -285,12 +287,10 @@ class VM:
         terminal: tuple[int, int] | None = None,
         on_output: Callable[[str, bytes], None] | None = None,
     ) -> Process:
-        """Start a command in the guest and go on; arguments as for :meth:`run`.
+        """Start a command in the guest and go on; *argv*, *cwd*, *env* as for :meth:`run`.
 
-        Args:
-            terminal: give it a terminal of that many rows and columns.
-            on_output: called with ("stdout" or "stderr", bytes) for each piece of output,
-                which is then not kept.
+        *terminal* gives it a terminal of that many rows and columns. *on_output* is called
+        with ("stdout" or "stderr", bytes) for each piece of output, which is then not kept.
         """
         words = [str(word) for word in argv]
         return self._channel.spawn(words, cwd=cwd, env=env, terminal=terminal, on_output=on_output)
@@ -316,6 +316,7 @@ class VM:
         Args:
             pythonpath: folders where it finds modules before the machine's *pythonpath*.
             timeout_s: how long one call may take; then it raises a TimeoutError.
+
         """
         folders = [str(path) for path in pythonpath] + self._pythonpath
         return GuestPython(self._channel, folders, timeout_s)
@@ -335,6 +336,7 @@ class VM:
         Raises:
             GuestTimeout: *timeout_s* seconds passed.
             VMDied: the machine died.
+
         """
         deadline = time.monotonic() + timeout_s
         while not condition():
@@ -353,6 +355,7 @@ class VM:
         Args:
             paths: ``.ko`` files, as :func:`emulation.modules.build` returns them.
             parameters: by module name, its parameters as on a command line.
+
         """
         own = {Path(path).stem.replace("-", "_") for path in paths}
         for path in map(Path, paths):
@@ -377,6 +380,7 @@ class VM:
 
         Raises:
             AssertionError: the kernel reported a fault.
+
         """
         self._read_log()
         lines = self._log[self._log_checked :]
@@ -401,6 +405,7 @@ class VM:
 
         Raises:
             VMError: the card is unplugged.
+
         """
         for name in self.listdir(self._machine.root_port(index)):
             if name.count(":") == 2 and name.endswith(":00.0"):
@@ -412,6 +417,7 @@ class VM:
 
         Raises:
             GuestTimeout: no driver made one.
+
         """
         folder = f"/sys/bus/pci/devices/{self.pci(index)}/net"
         names: list[str] = []

@@ -34,6 +34,7 @@ class Wire:
         local: the path to bind, where QEMU sends to.
         remote: the path that QEMU binds.
         died: makes the exception to raise once the machine is gone.
+
     """
 
     def __init__(self, local: Path, remote: Path, died: Callable[[], VMError]) -> None:
@@ -68,6 +69,7 @@ class Wire:
         Raises:
             GuestTimeout: the card took no frame for *timeout_s* seconds.
             VMDied: the machine is gone.
+
         """
         sent = 0
         for frame in frames:
@@ -92,6 +94,7 @@ class Wire:
         Raises:
             GuestTimeout: none came for *timeout_s* seconds.
             VMDied: the machine is gone, and so is every frame that it sent.
+
         """
         return self.recv_many(1, timeout_s)[0]
 
@@ -102,6 +105,7 @@ class Wire:
             GuestTimeout: they were not there after *timeout_s* seconds; those that did
                 come stay to be received.
             VMDied: the machine is gone.
+
         """
         deadline = time.monotonic() + timeout_s
         with self._arrived:
