@@ -44,6 +44,11 @@ class Layout:
         return self.folder / "console.log"
 
     @property
+    def insn(self) -> Path:
+        """What the instruction counter writes."""
+        return self.folder / "insn.bin"
+
+    @property
     def qmp(self) -> Path:
         """The socket on which QEMU calls us for QMP."""
         return self.folder / "qmp"
@@ -73,7 +78,8 @@ class Machine:
     stock_igb: bool
     cross: tuple[tuple[int, int], ...]
     taps: bool
-    insn_plugin: str
+    insn_plugin: Path | None
+    mmio: bool
     qemu_args: tuple[str, ...]
 
     def wired(self) -> list[int]:
@@ -94,7 +100,8 @@ class Machine:
         """Return what QEMU is told beyond what virtme-ng tells it."""
         words = ["-nodefaults", "-cpu", _PINNED_CPU if self.insn_plugin else _CPU]
         if self.insn_plugin:
-            words += ["-plugin", self.insn_plugin]
+            mmio = "on" if self.mmio else "off"
+            words += ["-plugin", f"{self.insn_plugin},out={layout.insn},mmio={mmio}"]
         words += ["-chardev", f"socket,id=qmp,path={layout.qmp},server=off"]
         words += ["-mon", "chardev=qmp,mode=control"]
         words += ["-chardev", f"socket,id=agent,path={layout.agent},server=off"]
@@ -158,7 +165,8 @@ class Machine:
         )
         command = [str(python.parent / "vng"), "--run", str(image), "--user", "root"]
         command += ["--disable-microvm", "--force-9p", "--verbose"]
-        command += [] if kvm_works() else ["--disable-kvm"]
+        if self.insn_plugin or not kvm_works():
+            command += ["--disable-kvm"]  # the counter works in the emulator alone
         command += ["--cpus", str(self.cpus), "--memory", self.memory]
         command += [f"--append={self.kernel_line()}"]
         command += [f"--qemu-opts={shlex.join(self.qemu(layout))}"]

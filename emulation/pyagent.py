@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import sys
 
-from rpyc.core.channel import Channel  # type: ignore[import-untyped]
-from rpyc.core.service import SlaveService  # type: ignore[import-untyped]
-from rpyc.core.stream import PipeStream  # type: ignore[import-untyped]
+from rpyc.core.channel import Channel
+from rpyc.core.service import SlaveService
+from rpyc.core.stream import PipeStream
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import rpyc  # type: ignore[import-untyped]
-from rpyc.core.stream import Stream  # type: ignore[import-untyped]
+import rpyc
+from rpyc.core.stream import Stream
 
 from emulation.cache import REPOSITORY
 from emulation.channel import Channel

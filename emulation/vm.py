@@ -30,6 +30,8 @@ from emulation import keeper, kernels, klog
 from emulation.cache import REPOSITORY
 from emulation.channel import Channel, Completed, Process
 from emulation.errors import GuestTimeout, VMDied, VMError
+from emulation.insn import counter
+from emulation.insn.counter import Counter
 from emulation.kernels import Kernel
 from emulation.machine import Layout, Machine, check
 from emulation.python import GuestPython
@@ -60,7 +62,8 @@ class VM:
         cross: pairs of cards joined by a cable; every other card is wired to the host.
         taps: give each crossed cable a wire to the host too, which sees and can send
             frames; it is the wire of the pair's first card.
-        insn: count instructions; see :mod:`emulation.insn`.
+        insn: count instructions, with :attr:`insn`; see :mod:`emulation.insn`.
+        mmio: count the modules' accesses to device registers too, which is slower.
         pythonpath: folders of the host where :attr:`guest` finds modules first.
         qemu_args: more words for QEMU.
         boot_timeout_s: how long the boot may take.
@@ -84,16 +87,26 @@ class VM:
         cross: Sequence[tuple[int, int]] = (),
         taps: bool = False,
         insn: bool = False,
+        mmio: bool = False,
         pythonpath: Sequence[str | Path] = (),
         qemu_args: Sequence[str] = (),
         boot_timeout_s: float = 300,
     ) -> None:
         self.kernel = kernels.fetch(kernel) if isinstance(kernel, str) else kernel
+        self._insn = counter.build() if insn else None
         self._machine = Machine(
-            cards, cpus, memory, append, stock_igb, tuple(cross), taps, "", tuple(qemu_args)
+            cards=cards,
+            cpus=cpus,
+            memory=memory,
+            append=append,
+            stock_igb=stock_igb,
+            cross=tuple(cross),
+            taps=taps,
+            insn_plugin=self._insn.plugin if self._insn else None,
+            mmio=mmio,
+            qemu_args=tuple(qemu_args),
         )
         check(self._machine)
-        self._insn = insn
         self._pythonpath = [str(path) for path in pythonpath]
         self._boot_timeout_s = boot_timeout_s
         self._closing = False
@@ -327,6 +340,16 @@ class VM:
         guest = self.python()
         self._cleanup.callback(guest.close)
         return guest
+
+    @cached_property
+    def insn(self) -> Counter:
+        """The instruction counter of a machine made with ``insn=True``."""
+        assert self._insn is not None, "this machine was made without insn=True"
+        return Counter(
+            Layout(self.console.parent).insn,
+            self._insn,
+            lambda: self.read_file("/proc/kallsyms"),
+        )
 
     def wait_until(
         self, condition: Callable[[], bool], timeout_s: float = 60, what: str = "the condition"
