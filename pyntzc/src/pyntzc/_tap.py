@@ -261,7 +261,7 @@ class Tap:
             yield await self.arecv()
 
     async def _readable(self) -> None:
-        import asyncio  # noqa: PLC0415 - only who uses it pays for it
+        import asyncio
 
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
