@@ -29,7 +29,10 @@ int ntzc_open(const char *path);
 /* poll() for @events until the deadline. Return: 1 ready, 0 time is up, or -errno. */
 int ntzc_wait(int fd, short events, struct ntzc_deadline *deadline);
 
-/* Sleep a millisecond. Return: 1, 0 once the deadline has passed, or -errno. */
-int ntzc_nap(struct ntzc_deadline *deadline);
+/*
+ * Wait for what poll() may not tell: for @events, but a moment at most. Return:
+ * 1 to look again, 0 once the deadline has passed, or -errno.
+ */
+int ntzc_wait_slice(int fd, short events, struct ntzc_deadline *deadline);
 
 #endif /* NTZC_INTERNAL_H */

@@ -75,7 +75,12 @@ int ntzc_tap_submit(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigne
 			continue;
 		}
 		if (ret == -ENOSPC) {
-			ret = ntzc_wait(tap->fd, POLLOUT, &deadline);
+			/*
+			 * poll(2) says that a buffer can be reserved and sent:
+			 * more than this needs when all are reserved already,
+			 * or when frames are forwarded. So look now and then.
+			 */
+			ret = ntzc_wait_slice(tap->fd, POLLOUT, &deadline);
 			if (ret > 0)
 				continue;
 			if (!ret)
@@ -95,7 +100,7 @@ int ntzc_tap_drain(struct ntzc_tap *tap, int timeout_ms)
 		if (errno != EAGAIN)
 			return -errno;
 		/* poll(2) tells of room to send, not of the card being done */
-		ret = ntzc_nap(&deadline);
+		ret = ntzc_wait_slice(tap->fd, 0, &deadline);
 		if (ret <= 0)
 			return ret ? ret : -ETIMEDOUT;
 	}

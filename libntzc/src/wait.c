@@ -9,6 +9,8 @@
 
 #include "internal.h"
 
+#define NTZC_SLICE_MS	1
+
 int ntzc_open(const char *path)
 {
 	struct ntzc_query query;
@@ -55,23 +57,27 @@ static int ntzc_time_left(struct ntzc_deadline *d)
 	return left < 0 ? 0 : (int)left;
 }
 
-int ntzc_nap(struct ntzc_deadline *deadline)
+static int ntzc_poll(int fd, short events, int timeout_ms)
 {
-	int left = ntzc_time_left(deadline);
+	struct pollfd pfd = { .fd = fd, .events = events };
+	int ready = poll(&pfd, 1, timeout_ms);
 
-	if (!left)
-		return 0;
-	return poll(NULL, 0, 1) < 0 ? -errno : 1;
+	return ready < 0 ? -errno : ready;
 }
 
 int ntzc_wait(int fd, short events, struct ntzc_deadline *deadline)
 {
-	struct pollfd pfd = { .fd = fd, .events = events };
 	int left = ntzc_time_left(deadline);
+
+	return left ? ntzc_poll(fd, events, left) : 0;
+}
+
+int ntzc_wait_slice(int fd, short events, struct ntzc_deadline *deadline)
+{
 	int ready;
 
-	if (!left)
+	if (!ntzc_time_left(deadline))
 		return 0;
-	ready = poll(&pfd, 1, left);
-	return ready < 0 ? -errno : ready;
+	ready = ntzc_poll(fd, events, NTZC_SLICE_MS);
+	return ready < 0 ? ready : 1;
 }

@@ -20,7 +20,6 @@ from pyntzc._errors import (
     ClosedError,
     NtzcOSError,
     ReleasedError,
-    TimedOutError,
     ViewInUseError,
     os_error,
 )
@@ -32,7 +31,10 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _BATCH = 64
-_DRAIN_STEP_S = 0.001
+_SLICE_S = 0.001
+_NO_BUFFER = -errno.ENOBUFS
+_NO_ROOM = -errno.ENOSPC
+_NOT_DONE = -errno.ETIMEDOUT
 
 
 def _address(pointer: Any) -> int:
@@ -375,13 +377,8 @@ class Tap:
                 code = lib.ntzc_tap_drain(self._tap, 0)
             if code == 0:
                 return
-            error = os_error(code, self._interface)
-            if not isinstance(error, TimedOutError):
-                raise error
-            left = _left(deadline)
-            if left is not None and left <= 0:
-                raise error
-            self._wait(0, _deadline(_DRAIN_STEP_S if left is None else min(left, _DRAIN_STEP_S)))
+            if code != _NOT_DONE or not self._wait_slice(0, deadline):
+                raise os_error(code, self._interface)
 
     def _tx_setup(self) -> None:
         with self._lock:
@@ -457,9 +454,15 @@ class Tap:
 
     def _wait_to_send(self, code: int, deadline: float | None) -> None:
         """Wait if *code* says that there is no buffer or no room now; else, or late, raise."""
-        error = os_error(code, self._interface)
-        if error.errno not in _WAIT_FOR or not self._wait(select.POLLOUT, deadline):
-            raise error
+        if code == _NO_BUFFER:
+            in_time = self._wait(select.POLLOUT, deadline)
+        elif code == _NO_ROOM:
+            # poll wants a buffer to be free as well, which may be more than this needs
+            in_time = self._wait_slice(select.POLLOUT, deadline)
+        else:
+            in_time = False
+        if not in_time:
+            raise os_error(code, self._interface)
 
     def stats(self) -> TapStats:
         """Return what it got and lost so far."""
@@ -485,9 +488,14 @@ class Tap:
         poller.register(self._wake, select.POLLIN)
         return bool(poller.poll(None if left is None else left * 1000))
 
+    def _wait_slice(self, events: int, deadline: float | None) -> bool:
+        """Wait for what poll may not tell, a moment at most; return whether it was in time."""
+        left = _left(deadline)
+        if left is not None and left <= 0:
+            return False
+        self._wait(events, _deadline(_SLICE_S if left is None else min(left, _SLICE_S)))
+        return True
 
-# a buffer or room in the ring will come
-_WAIT_FOR = frozenset({errno.ENOBUFS, errno.ENOSPC})
 
 # the taps of this process, so that a forked child can let go of them
 _taps: weakref.WeakSet[Tap] = weakref.WeakSet()
