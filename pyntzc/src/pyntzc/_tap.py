@@ -358,10 +358,10 @@ class Tap:
         sent = 0
         while sent < len(pending):
             try:
-                batch = self._reserve(min(len(pending) - sent, _BATCH), deadline)
-                for index in range(len(batch)):
-                    batch._put(index, pending[sent + index], tci)
-                sent += self._transmit(batch, deadline)
+                with self._reserve(min(len(pending) - sent, _BATCH), deadline) as batch:
+                    for index in range(len(batch)):
+                        batch._put(index, pending[sent + index], tci)
+                    sent += self._transmit(batch, deadline)
             except NtzcOSError:
                 if not sent:
                     raise

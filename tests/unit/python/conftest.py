@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Python's units, on the built client: compiled here if its sources changed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from ci import build_python
+
+build_python.main()
+sys.path.insert(0, str(build_python.TARGET))
+
+from tests.unit.python.fake import FakeCard  # noqa: E402 - needs the path
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCard]:
+    """A card whose kernel is Python, under the real client."""
+    fake = FakeCard()
+    fake.install(monkeypatch)
+    yield fake
+    fake.check()

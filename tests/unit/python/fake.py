@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A kernel in Python at libntzc's boundary, under the real pyntzc.
+
+It recycles memory as the real one does, only more eagerly: a buffer that is given back is
+overwritten at once, and is the next one to be used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+from typing import Any
+
+import pytest
+
+import pyntzc._tap
+from pyntzc._libntzc import ffi, lib
+
+SIZE = 2048
+HEADROOM = 128
+RECYCLED = 0xEE
+_TX = lib.NTZC_HANDLE_TX
+
+
+_all_cards: list[FakeCard] = []
+
+
+class FakeCard:
+    """Buffers, who has them, and the functions of libntzc that a tap calls."""
+
+    def __init__(self, n_bufs: int = 32, n_tx: int = 8, quota: int = 32) -> None:
+        self.quota = quota
+        self.rx = mmap.mmap(-1, n_bufs * SIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.tx = mmap.mmap(-1, n_tx * SIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.free = list(range(n_bufs))
+        self.tx_free = list(range(n_tx))
+        self.held: set[int] = set()
+        self.tx_held: set[int] = set()
+        self.waiting: list[dict[str, int]] = []
+        self.sent: list[bytes] = []
+        self.sent_tci: list[int | None] = []
+        self.ring_room = 1 << 30
+        self.generation = 0
+        self.released = 0
+        self.calls: dict[str, int] = {}
+        self.faults: list[str] = []
+        self.gone = False
+        self.detached = False
+        self.destroyed = False
+        self.in_flight = 0
+        self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._callbacks: list[Any] = []
+        # an object that a test leaks must not reach into freed memory
+        _all_cards.append(self)
+
+    # --- what the wire does ---
+
+    def deliver(self, frame: bytes, **fields: int) -> bool:
+        """Put *frame* in a buffer and in the ring; return whether there was room."""
+        if not self.free or len(self.held) + len(self.waiting) >= self.quota:
+            return False
+        index = self.free.pop()
+        self.generation += 1
+        offset = index * SIZE + HEADROOM
+        self.rx[offset : offset + len(frame)] = frame
+        self.waiting.append(
+            {"handle": self.generation % 2048 << 20 | index, "offset": offset, "len": len(frame)}
+            | {"orig_len": len(frame), "timestamp": 1_700_000_000_000_000_000 + self.generation}
+            | fields
+        )
+        os.eventfd_write(self._ready, 1)
+        return True
+
+    def wake(self) -> None:
+        """Make the file ready, as when a card goes."""
+        os.eventfd_write(self._ready, 1)
+
+    def check(self) -> None:
+        """Fail if the client did anything that it must not."""
+        assert not self.faults
+
+    # --- libntzc ---
+
+    def _count(self, name: str) -> None:
+        self.calls[name] = self.calls.get(name, 0) + 1
+        if self.destroyed or self.detached:
+            self.faults.append(f"{name} after the end")
+
+    def _peek(self, tap: Any, descs: Any, n: int, timeout_ms: int) -> int:
+        self._count("peek")
+        if self.gone:
+            return -errno.ENODEV
+        taken = self.waiting[:n]
+        del self.waiting[:n]
+        for i, fields in enumerate(taken):
+            ffi.memmove(descs + i, ffi.new("struct ntzc_desc *", fields), 32)
+            self.held.add(fields["handle"])
+        if not self.waiting and taken:
+            os.eventfd_read(self._ready)
+        return len(taken)
+
+    def _release(self, tap: Any, handles: Any, n: int) -> int:
+        self._count("release")
+        for i in range(n):
+            handle = handles[i]
+            if handle & _TX:
+                if handle not in self.tx_held:
+                    self.faults.append(f"release of {handle:#x}, which is not held")
+                    return i or -errno.ESTALE
+                self.tx_held.remove(handle)
+                self.tx_free.append(handle & 0xFFFFF)
+                continue
+            if handle not in self.held:
+                self.faults.append(f"release of {handle:#x}, which is not held")
+                return i or -errno.ESTALE
+            self.held.remove(handle)
+            self._recycle(handle & 0xFFFFF)
+        return n
+
+    def _recycle(self, index: int) -> None:
+        self.released += 1
+        self.rx[index * SIZE : (index + 1) * SIZE] = bytes([RECYCLED]) * SIZE
+        self.free.append(index)
+
+    def _detach(self, tap: Any, keep: Any, n: int) -> int:
+        self._count("detach")
+        spared = {(keep[i].handle & _TX, keep[i].offset // SIZE) for i in range(n)}
+        for area, which in ((self.rx, 0), (self.tx, _TX)):
+            for index in range(len(area) // SIZE):
+                if (which, index) not in spared:
+                    area[index * SIZE : (index + 1) * SIZE] = bytes(SIZE)
+        self.detached = True
+        return 0
+
+    def _destroy(self, tap: Any) -> None:
+        if self.destroyed:
+            self.faults.append("destroyed twice")
+        self.destroyed = True
+
+    def _reserve(self, tap: Any, descs: Any, n: int, timeout_ms: int) -> int:
+        self._count("reserve")
+        if not self.tx_free:
+            return -errno.ENOBUFS
+        count = min(n, len(self.tx_free))
+        for i in range(count):
+            index = self.tx_free.pop()
+            fields = {"handle": _TX | index, "offset": index * SIZE + HEADROOM}
+            fields["len"] = SIZE - HEADROOM
+            ffi.memmove(descs + i, ffi.new("struct ntzc_desc *", fields), 32)
+            self.tx_held.add(_TX | index)
+        return count
+
+    def _submit(self, tap: Any, descs: Any, n: int, timeout_ms: int) -> int:
+        self._count("submit")
+        for i in range(n):
+            if len(self.sent) >= self.ring_room:
+                return i or -errno.ENOSPC
+            desc = descs[i]
+            area = self.tx if desc.handle & _TX else self.rx
+            held = self.tx_held if desc.handle & _TX else self.held
+            if desc.handle not in held:
+                return i or -errno.ESTALE
+            held.remove(desc.handle)
+            self.sent.append(area[desc.offset : desc.offset + desc.len])
+            tagged = desc.flags & lib.NTZC_TX_VLAN
+            self.sent_tci.append(desc.vlan_tci if tagged else None)
+            if desc.handle & _TX:
+                self.tx_free.append(desc.handle & 0xFFFFF)
+            else:
+                self._recycle(desc.handle & 0xFFFFF)
+        return n
+
+    # --- what is reached by name ---
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have pyntzc.open() find this card."""
+        self._memory = ffi.new("struct ntzc_tap_memory *")
+        self._memory.rx = _address_of(self.rx)
+        self._info = ffi.new(
+            "struct ntzc_attach *",
+            {"queues": 3, "ring_size": 64, "quota": self.quota, "buf_size": SIZE}
+            | {"frame_max": 1518, "headroom": HEADROOM, "rx_bytes": len(self.rx), "port_id": 7},
+        )
+        self._tx_info = ffi.new("struct ntzc_tx_setup *")
+        peek = "int(struct ntzc_tap *, struct ntzc_desc *, unsigned int, int)"
+        submit = "int(struct ntzc_tap *, const struct ntzc_desc *, unsigned int, int)"
+        functions = {
+            "_PEEK": (peek, self._peek),
+            "_RESERVE": (peek, self._reserve),
+            "_SUBMIT": (submit, self._submit),
+            "_RELEASE": (
+                "int(struct ntzc_tap *, const __u32 *, unsigned int)",
+                self._release,
+            ),
+            "_DETACH": (
+                "int(struct ntzc_tap *, const struct ntzc_desc *, unsigned int)",
+                self._detach,
+            ),
+            "_DESTROY": ("void(struct ntzc_tap *)", self._destroy),
+        }
+        for name, (kind, function) in functions.items():
+            callback = ffi.callback(kind, function)
+            self._callbacks.append(callback)
+            address = int(ffi.cast("uintptr_t", callback))
+            monkeypatch.setattr(pyntzc._tap, name, address)
+        monkeypatch.setattr(pyntzc._tap, "lib", _FakeLib(self))
+
+
+class _FakeLib:
+    """libntzc's functions that the tap calls by name; constants are the real ones."""
+
+    def __init__(self, card: FakeCard) -> None:
+        self._card = card
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(lib, name)
+
+    def ntzc_tap_create(self, options: Any, out: Any) -> int:
+        out[0] = ffi.cast("struct ntzc_tap *", self._card._memory)
+        return 0
+
+    def ntzc_tap_info(self, tap: Any) -> Any:
+        return self._card._info
+
+    def ntzc_tap_fd(self, tap: Any) -> int:
+        return self._card._ready
+
+    def ntzc_tap_tx_setup(self, tap: Any, n_bufs: int, buf_size: int) -> int:
+        self._card._memory.tx = _address_of(self._card.tx)
+        self._card._tx_info.tx_bytes = len(self._card.tx)
+        return 0
+
+    def ntzc_tap_tx_info(self, tap: Any) -> Any:
+        return self._card._tx_info
+
+    def ntzc_tap_submit(self, tap: Any, descs: Any, n: int, timeout_ms: int) -> int:
+        return self._card._submit(tap, descs, n, timeout_ms)
+
+    def ntzc_tap_drain(self, tap: Any, timeout_ms: int) -> int:
+        return -errno.ETIMEDOUT if self._card.in_flight else 0
+
+    def ntzc_tap_stats(self, tap: Any, stats: Any) -> int:
+        stats.released = self._card.released
+        stats.held = len(self._card.held)
+        return 0
+
+
+def _address_of(area: mmap.mmap) -> Any:
+    view = (ctypes.c_char * len(area)).from_buffer(area)
+    return ffi.cast("unsigned char *", ctypes.addressof(view))
