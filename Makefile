@@ -46,7 +46,7 @@ python: lib ## build the Python client, in build/python
 .PHONY: demo
 demo: python ## capture and send in a VM, and compare every byte
 	@ci/setup vm
-	@$(python) -m emulation.demo $(one_kernel)
+	@$(python) -m tests.demo $(one_kernel)
 
 .PHONY: vm-test
 vm-test: python ## the whole test suite, unit tests and a VM for each kernel
