@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulation import protocol
+from emulation import image, protocol
 from emulation.cache import REPOSITORY
 
 _FIRST_ROOT_PORT = 0x10  # device numbers on pcie.0, one a card
@@ -80,6 +80,7 @@ class Machine:
     taps: bool
     insn_plugin: Path | None
     mmio: bool
+    python_image: Path | None
     qemu_args: tuple[str, ...]
 
     def wired(self) -> list[int]:
@@ -107,6 +108,8 @@ class Machine:
         words += ["-chardev", f"socket,id=agent,path={layout.agent},server=off"]
         words += ["-device", "virtio-serial-pci,id=ntzc"]
         words += ["-device", f"virtserialport,bus=ntzc.0,name={protocol.PORT},chardev=agent"]
+        if self.python_image:
+            words += image.qemu_args(self.python_image)
         words += self._cables(layout)
         for i in range(self.cards):
             address = f"{_FIRST_ROOT_PORT + i:#x}"
@@ -155,15 +158,16 @@ class Machine:
         ]
         return " ".join(words).strip()
 
-    def vng(self, image: Path, layout: Layout) -> list[str]:
+    def vng(self, kernel_image: Path, layout: Layout) -> list[str]:
         """Return the virtme-ng command that boots the machine and runs the agent in it."""
         python = Path(sys.executable)
         agent = (
+            f"{image.mount_command() if self.python_image else 'true'}; "
             f"cd {shlex.quote(str(REPOSITORY))} && "
             f"PATH={shlex.quote(str(python.parent))}:$PATH exec {shlex.quote(str(python))} "
             f"-m emulation.agent /dev/virtio-ports/{protocol.PORT}"
         )
-        command = [str(python.parent / "vng"), "--run", str(image), "--user", "root"]
+        command = [str(python.parent / "vng"), "--run", str(kernel_image), "--user", "root"]
         command += ["--disable-microvm", "--force-9p", "--verbose"]
         if self.insn_plugin or not kvm_works():
             command += ["--disable-kvm"]  # the counter works in the emulator alone

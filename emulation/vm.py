@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from emulation import keeper, kernels, klog
+from emulation import image, keeper, kernels, klog
 from emulation.cache import REPOSITORY
 from emulation.channel import Channel, Completed, Process
 from emulation.errors import GuestTimeout, VMDied, VMError
@@ -104,6 +104,7 @@ class VM:
             taps=taps,
             insn_plugin=self._insn.plugin if self._insn else None,
             mmio=mmio,
+            python_image=image.python_image(),
             qemu_args=tuple(qemu_args),
         )
         check(self._machine)
@@ -176,7 +177,7 @@ class VM:
         lifeline, self._lifeline = os.pipe()
         with layout.console.open("wb") as console:
             self._keeper = subprocess.Popen(
-                [sys.executable, "-I", keeper.__file__, str(lifeline), *command],
+                [sys.executable, "-I", keeper.__file__, str(lifeline), layout.folder, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
