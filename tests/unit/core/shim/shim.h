@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the tests' own C code asks of the stand-in for the kernel. */
+#ifndef SHIM_H
+#define SHIM_H
+
+#include "kernel.h"
+#include "api.h"
+
+/* run(arg), as a softirq, after that many spinlocks were released by a process */
+void shim_interrupt_in(unsigned int unlocks, void (*run)(void *arg), void *arg);
+/* whether it has not happened yet; takes it off */
+bool shim_interrupt_pending(void);
+/* run(arg) as another processor would, or as a softirq does; nested, it just runs */
+void shim_softirq(void (*run)(void *arg), void *arg);
+void shim_put_page(struct page *page);
+/* the bytes that a card sees at a DMA address, or NULL (recorded) if it may not */
+void *shim_dma_access(struct device *dev, dma_addr_t dma, size_t size, bool write);
+struct net *shim_net(void);
+
+#endif /* SHIM_H */
