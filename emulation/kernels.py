@@ -24,6 +24,8 @@ from emulation.cache import REPOSITORY, cache_dir, locked, replacing
 _LIST = REPOSITORY / "ci" / "kernels.toml"
 # The part of a metapackage's dependencies that makes up the kernel; tools are not fetched.
 _PART = re.compile(r"linux-(image|binary|modules|base|headers|kbuild)-\d")
+# Where packages put the modules: older ones in /lib, newer ones in /usr/lib.
+_MODULES = ("lib/modules", "usr/lib/modules")
 _RECORD = "kernel.json"
 _LAYOUT = 1  # raised when what fetch() leaves behind changes
 
@@ -51,8 +53,10 @@ class Kernel:
 
     @property
     def image(self) -> Path:
-        """The image that boots; its modules lie beside it, where virtme-ng looks."""
-        return self.root / "boot" / f"vmlinuz-{self.release}"
+        """The image that boots; its modules lie where virtme-ng looks for them."""
+        image = self.root / "boot" / f"vmlinuz-{self.release}"
+        # Newer packages have it among the modules.
+        return image if image.exists() else _module_folders(self.root)[0] / "vmlinuz"
 
     @property
     def headers(self) -> Path:
@@ -143,22 +147,24 @@ def _parts(apt: PrivateApt, metapackages: Sequence[str]) -> list[str]:
     return [f"{name}={version}" for name, version in found.items()]
 
 
+def _module_folders(root: Path) -> list[Path]:
+    return [folder for place in _MODULES for folder in root.glob(f"{place}/*")]
+
+
 def _adjust(scratch: Path, final: Path) -> str:
     """Make the headers usable from *final*, where *scratch* is about to be; name the release."""
-    releases = [path.name for path in scratch.glob("lib/modules/*")] + [
-        path.name for path in scratch.glob("usr/lib/modules/*")
-    ]
-    if len(releases) != 1:
-        raise KernelError(f"{len(releases)} kernels in one set of packages: {releases}")
-    release = releases[0]
+    found = _module_folders(scratch)
+    if len(found) != 1:
+        raise KernelError(f"{len(found)} kernels in one set of packages: {found}")
+    modules = found[0]
+    release = modules.name
     headers = scratch / "usr" / "src" / f"linux-headers-{release}"
     makefile = headers / "Makefile"
     makefile.write_text(makefile.read_text().replace("/usr/src/", f"{final}/usr/src/"))
     # Without it kbuild leaves the BTF step out, which would need pahole.
     (headers / "vmlinux").unlink(missing_ok=True)
     # Their targets lie outside the folder, under the name the kernel would be installed as.
-    for link in scratch.glob("lib/modules/*/*"):
-        if link.name in ("build", "source") and link.is_symlink():
-            link.unlink()
-    subprocess.run(["depmod", "-b", scratch, release], check=True)
+    for name in ("build", "source"):
+        (modules / name).unlink(missing_ok=True)
+    subprocess.run(["depmod", "-b", modules.parents[2], release], check=True)
     return release
