@@ -265,11 +265,11 @@ static int ntzc_tap_alloc_chans(struct ntzc_tap *tap, struct ntzc_port *port,
 {
 	unsigned int i;
 
-	tap->n_chans = port->n_queues;
-	tap->chans = kcalloc(tap->n_chans, sizeof(tap->chans[0]), GFP_KERNEL_ACCOUNT);
+	tap->chans = kcalloc(port->n_queues, sizeof(tap->chans[0]), GFP_KERNEL_ACCOUNT);
 	tap->rx_held = kvzalloc(port->rx_pool->size, GFP_KERNEL_ACCOUNT);
 	if (!tap->chans || !tap->rx_held)
 		return -ENOMEM;
+	tap->n_chans = port->n_queues;
 	for (i = 0; i < tap->n_chans; i++) {
 		if (!(arg->queues & BIT_ULL(i)))
 			continue;
