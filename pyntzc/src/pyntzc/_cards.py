@@ -142,11 +142,12 @@ class Cards:
             if old is not None:
                 self._write(self._driver(old) / "unbind", address)
                 undo.callback(self._write, self._driver(old) / "bind", address)
-            # first bind, for which the driver must know the card's id; with an
-            # override in place it would be given any card
+            # bind without an override, for which the driver must know the card's id;
+            # with one it would be given any card
+            self._override(address, None, undo)
             self._bind(new, address)
             undo.callback(self._write, self._driver(new) / "unbind", address)
-            self._write(self._device(address) / "driver_override", new)
+            self._override(address, new, undo)
             undo.pop_all()
         self._settle()
 
@@ -161,8 +162,7 @@ class Cards:
         with ExitStack() as undo:
             self._write(self._driver(old) / "unbind", address)
             undo.callback(self._write, self._driver(old) / "bind", address)
-            self._write(self._device(address) / "driver_override", "\n")
-            undo.callback(self._write, self._device(address) / "driver_override", old)
+            self._override(address, None, undo)
             self._bind(new, address)
             undo.pop_all()
         self._settle()
@@ -176,6 +176,13 @@ class Cards:
             raise NtzcError(f"{address}: not a card that {driver} knows") from error
         if self.driver(address) != driver:
             raise NtzcError(f"{address}: {driver} did not take the card; see the kernel's log")
+
+    def _override(self, address: str, driver: str | None, undo: ExitStack) -> None:
+        """Say which driver alone may have the card, or that any may."""
+        path = self._device(address) / "driver_override"
+        before = path.read_text().strip()
+        self._write(path, f"{driver or ''}\n")
+        undo.callback(self._write, path, "\n" if before == "(null)" else f"{before}\n")
 
     def _require_driver(self, name: str) -> None:
         if not self._driver(name).is_dir():

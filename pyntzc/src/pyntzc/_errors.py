@@ -93,17 +93,25 @@ _CLASSES: dict[int, type[NtzcOSError]] = {
 }
 
 
-def os_error(code: int, what: str | None = None, *, finding: bool = False) -> NtzcOSError:
+# what an error means when a card is looked for, or a tap opened on it
+_OPENING = {
+    errno.ENODEV: "no NTZC card has this name; 'ntzc list' shows them, 'ntzc attach' adds one",
+    errno.EBUSY: "the card has as many taps as it can have; close one",
+    errno.EINVAL: "the card does not have all of these queues, or a size is out of range",
+}
+
+
+def os_error(code: int, what: str | None = None, *, opening: bool = False) -> NtzcOSError:
     """Return the exception for libntzc's result *code*, a negative errno.
 
-    *what* names the interface or device concerned. While *finding* a card, ENODEV means
-    that there is none.
+    *what* names the interface or device concerned; *opening* says that the call looked for
+    a card or opened a tap, when ENODEV means that there is none.
     """
     number = -code
     cls = _CLASSES.get(number, NtzcOSError)
-    if finding and number == errno.ENODEV:
+    if opening and number == errno.ENODEV:
         cls = NoSuchPortError
-        text = "no NTZC card has this name; 'ntzc list' shows them, 'ntzc attach' adds one"
-    else:
+    text = _OPENING.get(number) if opening else None
+    if text is None:
         text = ffi.string(lib.ntzc_strerror(code)).decode()
     return cls(number, text, what) if what is not None else cls(number, text)

@@ -229,7 +229,7 @@ class Device:
         info = ffi.new("struct ntzc_port_info *")
         code = lib.ntzc_port_find(self._open(), name.encode(), info)
         if code < 0:
-            raise os_error(code, name, finding=True)
+            raise os_error(code, name, opening=True)
         return _port(info)
 
     def stats(self, port: Port) -> PortStats:

@@ -562,6 +562,8 @@ def open(  # noqa: A001 - as pyntzc.open, like gzip.open
         mask |= 1 << queue
     if queues is not None and not mask:
         raise ValueError("name at least one queue, or None for all")
+    if ring_size < 0 or ring_size > lib.NTZC_MAX_RING or ring_size & (ring_size - 1):
+        raise ValueError(f"ring_size is a power of two, at most {lib.NTZC_MAX_RING}")
 
     if isinstance(interface, Port):
         interface = interface.ifindex
@@ -584,5 +586,5 @@ def open(  # noqa: A001 - as pyntzc.open, like gzip.open
     out = ffi.new("struct ntzc_tap **")
     code = lib.ntzc_tap_create(options, out)
     if code < 0:
-        raise os_error(code, str(interface), finding=True)
+        raise os_error(code, str(interface), opening=True)
     return Tap(out[0], str(interface), (tx_buffers, tx_buf_size))

@@ -145,26 +145,27 @@ def command(
     A line a packet: its time, its length in bytes without FCS, and what it is. The last
     line, on standard error, tells what was received and what was lost, by cause.
     """
+    port = Port.find(iface)
+    to_stdout = path is not None and str(path) == "-"
+    # all that takes time to import comes before the tap, where packets would wait
+    line = None
+    if not quiet and not to_stdout:
+        line = _json_line() if as_json else _text_line()
+    if path is not None:
+        from pyntzc._pcapng import Writer
     try:
         opened = pyntzc.open(
-            iface, queues=queues or None, ring_size=ring, quota=quota, promisc=not no_promisc
+            port.name, queues=queues or None, ring_size=ring, quota=quota, promisc=not no_promisc
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
         tap = stack.enter_context(opened)
-        port = Port.find(iface)
         before = port.stats()
         writer = None
         if path is not None:
-            from pyntzc._pcapng import Writer
-
-            writer = Writer(_open_file(path, stack), interface=iface, mac=port.mac)
-        to_stdout = path is not None and str(path) == "-"
-        line = None
-        if not quiet and not to_stdout:
-            line = _json_line() if as_json else _text_line()
+            writer = Writer(_open_file(path, stack), interface=port.name, mac=port.mac)
 
         taken = _capture(tap, _Sinks(line, writer), stop, count, duration_s, line is None)
 

@@ -13,6 +13,7 @@ import click
 import pyntzc
 from pyntzc import NtzcError, Tap
 from pyntzc._cli._common import TICK_S, Stop, note, progress, stop_on_signals
+from pyntzc._pcapng import read
 
 _BATCH = 64
 _DRAIN_S = 5.0
@@ -29,8 +30,6 @@ class _Source:
 
     def frames(self, again: bool) -> Iterator[bytes]:
         """Go through them, once or for ever."""
-        from pyntzc._pcapng import read
-
         while True:
             found = 0
             for data, orig_len in read(self._path):
