@@ -18,6 +18,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
@@ -98,6 +99,7 @@ struct ntzc_pool {
  * @quota: frames that may be held
  * @prod: frames put in; free-running. Published with release, pairs with the
  *	reader's acquire in ntzc_chan_waiting()
+ * @take: frames of the present batch that it gets: always the first ones
  * @received_bytes: of those
  * @received: as @prod, 64 bits wide
  * @lost_ring: ring full
@@ -115,6 +117,7 @@ struct ntzc_chan {
 	u32 quota;
 
 	u32 prod ____cacheline_aligned;
+	u32 take;
 	u64 received;
 	u64 received_bytes;
 	u64 lost_ring;
@@ -250,8 +253,6 @@ void ntzc_pool_launch(struct ntzc_pool *pool, struct m_buf **m, unsigned int n);
 void ntzc_pool_land(struct ntzc_pool *pool, struct m_buf **m, unsigned int n, int status);
 void ntzc_pool_recall(struct ntzc_pool *pool, struct m_buf **m, unsigned int n);
 u64 ntzc_pool_bytes(const struct ntzc_pool *pool);
-struct m_buf *ntzc_pool_lookup(const struct ntzc_pool *pool, u32 handle);
-bool m_buf_unref(struct m_buf *m);
 
 /* rx.c */
 void ntzc_rx_drop_spare(struct ntzc_queue *q);
@@ -272,7 +273,6 @@ struct ntzc_tap *ntzc_tap_create(void);
 void ntzc_tap_destroy(struct ntzc_tap *tap);
 int ntzc_tap_attach(struct ntzc_tap *tap, struct ntzc_port *port, struct ntzc_attach *arg);
 int ntzc_tap_release(struct ntzc_tap *tap, const u32 *handles, unsigned int n);
-struct m_buf *ntzc_tap_unhold(const struct ntzc_pool *pool, u8 *held, u32 handle);
 u32 ntzc_chan_waiting(const struct ntzc_chan *c);
 bool ntzc_tap_readable(const struct ntzc_tap *tap);
 void ntzc_tap_get_stats(struct ntzc_tap *tap, struct ntzc_tap_stats *st);
@@ -304,6 +304,66 @@ static inline struct ntzc_pool *ntzc_tap_tx_pool(const struct ntzc_tap *tap)
 {
 	/* pairs with the release in ntzc_tx_setup() */
 	return smp_load_acquire(&tap->tx_pool);
+}
+
+/* What each packet goes through: inline */
+
+/**
+ * ntzc_pool_lookup() - the buffer that a handle from user space names
+ * @pool: of the kind that the handle's NTZC_HANDLE_TX bit says
+ * @handle: anything
+ *
+ * Only the index is checked here; whether the handle is current is for the
+ * caller to see, once it knows that the buffer cannot be freed meanwhile.
+ * Return: the buffer, or NULL.
+ */
+static inline struct m_buf *ntzc_pool_lookup(const struct ntzc_pool *pool, u32 handle)
+{
+	u32 i = handle & NTZC_HANDLE_INDEX;
+
+	if (i >= pool->size)
+		return NULL;
+	return &pool->bufs[array_index_nospec(i, pool->size)];
+}
+
+/**
+ * m_buf_unref() - drop a reference without freeing
+ * @m: a packet that the caller holds
+ *
+ * A sole holder needs no atomic operation: nobody else can take a reference.
+ * Return: whether that was the last one, so that the caller must free the buffer.
+ */
+static inline bool m_buf_unref(struct m_buf *m)
+{
+	if (likely(refcount_read(&m->refs) == 1)) {
+		smp_rmb();	/* pairs with the release in refcount_dec_and_test() of others */
+		return true;
+	}
+	return refcount_dec_and_test(&m->refs);
+}
+
+/**
+ * ntzc_tap_unhold() - take a held mark off
+ * @pool: the tap's receive or transmit pool
+ * @held: the tap's marks for it
+ * @handle: anything
+ *
+ * The tap's reference to the buffer is the caller's then.
+ * Context: process, hold_lock held. Return: the buffer, or NULL if it is not held.
+ */
+static inline struct m_buf *ntzc_tap_unhold(const struct ntzc_pool *pool, u8 *held, u32 handle)
+{
+	struct m_buf *m = ntzc_pool_lookup(pool, handle);
+	u8 *mark;
+
+	if (!m)
+		return NULL;
+	mark = &held[m - pool->bufs];
+	/* acquire: the count was set before the mark; pairs with ntzc_chan_publish() */
+	if (!smp_load_acquire(mark) || READ_ONCE(m->desc.handle) != handle)
+		return NULL;
+	WRITE_ONCE(*mark, 0);
+	return m;
 }
 
 #endif /* NTZC_CORE_H */

@@ -9,7 +9,6 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/nospec.h>
 #include <linux/slab.h>
 
 #include "core.h"
@@ -247,24 +246,6 @@ u64 ntzc_pool_bytes(const struct ntzc_pool *pool)
 }
 
 /**
- * ntzc_pool_lookup() - the buffer that a handle from user space names
- * @pool: of the kind that the handle's NTZC_HANDLE_TX bit says
- * @handle: anything
- *
- * Only the index is checked here; whether the handle is current is for the
- * caller to see, once it knows that the buffer cannot be freed meanwhile.
- * Return: the buffer, or NULL.
- */
-struct m_buf *ntzc_pool_lookup(const struct ntzc_pool *pool, u32 handle)
-{
-	u32 i = handle & NTZC_HANDLE_INDEX;
-
-	if (i >= pool->size)
-		return NULL;
-	return &pool->bufs[array_index_nospec(i, pool->size)];
-}
-
-/**
  * ntzc_pool_alloc() - take free buffers, with one reference each
  * @pool: the pool
  * @m: where to put them
@@ -431,22 +412,6 @@ void ntzc_pool_land(struct ntzc_pool *pool, struct m_buf **m, unsigned int n, in
 		ntzc_pool_feed(pool, starved);
 	if (last)
 		ntzc_pool_put(pool);
-}
-
-/**
- * m_buf_unref() - drop a reference without freeing
- * @m: a packet that the caller holds
- *
- * A sole holder needs no atomic operation: nobody else can take a reference.
- * Return: whether that was the last one, so that the caller must free the buffer.
- */
-bool m_buf_unref(struct m_buf *m)
-{
-	if (likely(refcount_read(&m->refs) == 1)) {
-		smp_rmb();	/* pairs with the release in refcount_dec_and_test() of others */
-		return true;
-	}
-	return refcount_dec_and_test(&m->refs);
 }
 
 /**

@@ -14,12 +14,6 @@
 
 #include "core.h"
 
-/* What one tap gets of a batch: always the first frames, so that order holds */
-struct ntzc_share {
-	struct ntzc_chan *chan;
-	unsigned int n;
-};
-
 /*
  * How many of the batch may leave the queue: each that does must be replaced,
  * or the card's ring would drain. What remains is kept for the next refill.
@@ -61,12 +55,14 @@ static void ntzc_chan_publish(struct ntzc_chan *c, struct m_buf **m, unsigned in
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
-		ring[(prod + i) & mask] = m[i]->desc;
-		bytes += m[i]->desc.len;
+		const struct m_buf *one = m[i];
+
+		ring[(prod + i) & mask] = one->desc;
+		bytes += one->desc.len;
 		/* last: a program that guesses the handle may release it from here on.
 		 * The count and the copy come first; pairs with ntzc_tap_unhold()
 		 */
-		smp_store_release(&held[m_buf_index(m[i])], 1);
+		smp_store_release(&held[m_buf_index(one)], 1);
 	}
 	c->received += n;
 	c->received_bytes += bytes;
@@ -77,14 +73,13 @@ static void ntzc_chan_publish(struct ntzc_chan *c, struct m_buf **m, unsigned in
 }
 
 /* One reference for each tap that gets the frame. The driver's own passes to the first. */
-static void ntzc_rx_share_refs(struct m_buf **m, unsigned int n,
-			       const struct ntzc_share *share, unsigned int n_taps)
+static void ntzc_rx_share_refs(struct m_buf **m, unsigned int n, const struct ntzc_taps *taps)
 {
 	u8 refs[NTZC_BATCH] = { };
 	unsigned int i, t;
 
-	for (t = 0; t < n_taps; t++)
-		for (i = 0; i < share[t].n; i++)
+	for (t = 0; t < taps->n; t++)
+		for (i = 0; i < taps->chan[t]->take; i++)
 			refs[i]++;
 	for (i = 0; i < n && refs[i]; i++)
 		refcount_set(&m[i]->refs, refs[i]);
@@ -122,19 +117,21 @@ static void ntzc_rx_sync_for_cpu(const struct ntzc_pool *pool, struct m_buf **m,
  */
 void ntzc_rx_deliver(struct ntzc_queue *q, struct m_buf **m, unsigned int n)
 {
-	struct ntzc_share share[NTZC_MAX_TAPS];
 	const struct ntzc_pool *pool = q->port->rx_pool;
-	unsigned int may, most = 0, n_taps = 0, i, t;
+	unsigned int may, most = 0, i, t;
 	const struct ntzc_taps *taps;
+	u8 index = q->index;
 	u64 now, bytes = 0;
 
 	if (unlikely(pool->need_sync))
 		ntzc_rx_sync_for_cpu(pool, m, n);
 	now = ktime_get_real_ns();
 	for (i = 0; i < n; i++) {
-		m[i]->desc.timestamp = now;
-		m[i]->desc.queue = q->index;
-		bytes += m[i]->desc.len;
+		struct m_buf *one = m[i];
+
+		one->desc.timestamp = now;
+		one->desc.queue = index;
+		bytes += one->desc.len;
 	}
 	q->posted -= n;
 	q->rx_frames += n;
@@ -143,18 +140,18 @@ void ntzc_rx_deliver(struct ntzc_queue *q, struct m_buf **m, unsigned int n)
 	rcu_read_lock();
 	taps = rcu_dereference(q->taps);
 	if (taps) {
-		n_taps = taps->n;
 		may = ntzc_rx_may_leave(q, n);
-		for (t = 0; t < n_taps; t++) {
-			share[t].chan = taps->chan[t];
-			share[t].n = ntzc_chan_room(taps->chan[t], n, may);
-			most = max(most, share[t].n);
+		for (t = 0; t < taps->n; t++) {
+			struct ntzc_chan *c = taps->chan[t];
+
+			c->take = ntzc_chan_room(c, n, may);
+			most = max(most, c->take);
 		}
-		if (n_taps > 1)
-			ntzc_rx_share_refs(m, most, share, n_taps);
-		for (t = 0; t < n_taps; t++)
-			if (share[t].n)
-				ntzc_chan_publish(share[t].chan, m, share[t].n);
+		if (taps->n > 1)
+			ntzc_rx_share_refs(m, most, taps);
+		for (t = 0; t < taps->n; t++)
+			if (taps->chan[t]->take)
+				ntzc_chan_publish(taps->chan[t], m, taps->chan[t]->take);
 	}
 	rcu_read_unlock();
 

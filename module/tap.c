@@ -355,48 +355,27 @@ unlock:
 	return err;
 }
 
-/**
- * ntzc_tap_unhold() - take a held mark off
- * @pool: the tap's receive or transmit pool
- * @held: the tap's marks for it
- * @handle: anything
- *
- * The tap's reference to the buffer is the caller's then.
- * Context: process, hold_lock held. Return: the buffer, or NULL if it is not held.
- */
-struct m_buf *ntzc_tap_unhold(const struct ntzc_pool *pool, u8 *held, u32 handle)
-{
-	struct m_buf *m = ntzc_pool_lookup(pool, handle);
-	u8 *mark;
-
-	if (!m)
-		return NULL;
-	mark = &held[m - pool->bufs];
-	/* acquire: the count was set before the mark; pairs with ntzc_chan_publish() */
-	if (!smp_load_acquire(mark) || READ_ONCE(m->desc.handle) != handle)
-		return NULL;
-	WRITE_ONCE(*mark, 0);
-	return m;
-}
-
 /* Under hold_lock. Return: handles dealt with, from the first on. */
 static unsigned int ntzc_tap_release_rx(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
 {
+	struct ntzc_chan *const *chans = tap->chans;
+	struct ntzc_pool *pool = tap->rx_pool;
 	struct m_buf *done[NTZC_BATCH];
+	u8 *held = tap->rx_held;
 	unsigned int i, n_done = 0;
 
 	for (i = 0; i < n && !(handles[i] & NTZC_HANDLE_TX); i++) {
-		struct m_buf *m = ntzc_tap_unhold(tap->rx_pool, tap->rx_held, handles[i]);
+		struct m_buf *m = ntzc_tap_unhold(pool, held, handles[i]);
 		struct ntzc_chan *c;
 
 		if (unlikely(!m))
 			break;
-		c = tap->chans[m->desc.queue];
+		c = chans[m->desc.queue];
 		WRITE_ONCE(c->released, c->released + 1);
 		if (m_buf_unref(m))
 			done[n_done++] = m;
 	}
-	ntzc_pool_free(tap->rx_pool, done, n_done);
+	ntzc_pool_free(pool, done, n_done);
 	return i;
 }
 
