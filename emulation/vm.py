@@ -174,6 +174,7 @@ class VM:
 
     def _start(self, layout: Layout) -> None:
         command = self._machine.vng(self.kernel.image, layout)
+        layout.boot_script.write_text(self._machine.boot_script())
         lifeline, self._lifeline = os.pipe()
         with layout.console.open("wb") as console:
             self._keeper = subprocess.Popen(
