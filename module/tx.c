@@ -150,7 +150,6 @@ static int ntzc_tx_take_own(struct ntzc_tap *tap, const struct ntzc_desc *d, str
 static int ntzc_tx_take_received(struct ntzc_tap *tap, const struct ntzc_desc *d,
 				 struct m_buf **out)
 {
-	struct ntzc_chan *c;
 	struct m_buf *m;
 
 	m = ntzc_tap_unhold(tap->rx_pool, tap->rx_held, d->handle);
@@ -161,8 +160,6 @@ static int ntzc_tx_take_received(struct ntzc_tap *tap, const struct ntzc_desc *d
 		WRITE_ONCE(tap->rx_held[m_buf_index(m)], 1);
 		return -EINVAL;
 	}
-	c = tap->chans[m->desc.queue];
-	WRITE_ONCE(c->released, c->released + 1);
 	*out = m;
 	return 0;
 }
@@ -183,11 +180,24 @@ static void ntzc_tx_untake(struct ntzc_tap *tap, struct m_buf *m)
 		tap->tx_held[m_buf_index(m)] = 1;
 		tap->tx_reserved++;
 	} else {
-		struct ntzc_chan *c = tap->chans[m->desc.queue];
-
-		WRITE_ONCE(c->released, c->released - 1);
 		WRITE_ONCE(tap->rx_held[m_buf_index(m)], 1);
 	}
+}
+
+/*
+ * Received frames were accepted: they no longer count against their queues'
+ * quotas. Not before: a poll would use up the room of those that come back.
+ */
+static void ntzc_tx_forwarded(struct ntzc_tap *tap, const u8 *queues, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct ntzc_chan *c = tap->chans[queues[i]];
+
+		WRITE_ONCE(c->released, c->released + 1);
+	}
+	tap->tx_forwarded += n;
 }
 
 static void ntzc_tx_sync(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
@@ -258,6 +268,7 @@ static int ntzc_tx_push(struct ntzc_tap *tap, struct m_buf **m, unsigned int n, 
 int ntzc_tx_submit(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n)
 {
 	struct m_buf *m[NTZC_BATCH];
+	u8 queues[NTZC_BATCH];
 	int err = 0, sent = 0;
 	unsigned int i, k;
 	u64 bytes = 0;
@@ -271,6 +282,7 @@ int ntzc_tx_submit(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int
 		if (err)
 			break;
 		bytes += m[k]->desc.len;
+		queues[k] = m[k]->desc.queue;
 	}
 	if (!k)
 		goto unlock;
@@ -284,7 +296,7 @@ int ntzc_tx_submit(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int
 	}
 	tap->tx_submitted += sent;
 	if (!(d[0].handle & NTZC_HANDLE_TX))
-		tap->tx_forwarded += sent;
+		ntzc_tx_forwarded(tap, queues, sent);
 unlock:
 	mutex_unlock(&tap->hold_lock);
 	return sent ? sent : err;
