@@ -4,18 +4,32 @@
 virtme-ng starts QEMU through several processes, so no single parent-death signal reaches
 it. This small program leads a session of its own, starts the command in it, and waits for
 two things: the command's end, and the end of the lifeline, a pipe whose other end only its
-starter holds. When the lifeline goes first, the machine's folder is removed and the whole
-session killed.
+starter holds. When the lifeline goes first, the whole session is killed and the machine's
+folder removed.
 
 Run as ``python -I keeper.py LIFELINE-FD FOLDER COMMAND...``.
 """
 
+import contextlib
 import os
 import select
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
+
+GRACE_S = 5
+
+
+def end(child: "subprocess.Popen[bytes]", folder: Path) -> None:
+    """Kill the session, this process last, and remove the folder once nobody writes there."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(os.getpgid(0), signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(GRACE_S)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
 def main() -> int:
@@ -29,8 +43,7 @@ def main() -> int:
     poll.register(lifeline, select.POLLIN)
     poll.register(os.pidfd_open(child.pid), select.POLLIN)
     if any(fd == lifeline for fd, _ in poll.poll()):
-        shutil.rmtree(sys.argv[2], ignore_errors=True)
-        os.killpg(os.getpgid(0), signal.SIGKILL)
+        end(child, Path(sys.argv[2]))
     return child.wait()
 
 
