@@ -111,7 +111,7 @@ enum ntzc_igb_irq_mode {
 enum ntzc_igb_reset_why {
 	NTZC_IGB_HUNG,		/* transmit makes no progress */
 	NTZC_IGB_LINK_LOST,	/* frames wait, and nothing will send them */
-	NTZC_IGB_UNASKED,	/* the card says that it was reset */
+	NTZC_IGB_UNASKED,	/* the card was reset by somebody else */
 	NTZC_IGB_VANISHED,	/* all its registers read as ones */
 };
 

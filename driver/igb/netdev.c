@@ -64,15 +64,14 @@ static netdev_tx_t ntzc_igb_start_xmit(struct sk_buff *skb, struct net_device *n
 	return NETDEV_TX_OK;
 }
 
-static int ntzc_igb_set_mac(struct net_device *netdev, void *addr)
+static int ntzc_igb_set_mac(struct net_device *netdev, void *p)
 {
 	struct ntzc_igb *igb = netdev_priv(netdev);
-	int err;
+	const struct sockaddr *addr = p;
 
-	err = eth_prepare_mac_addr_change(netdev, addr);
-	if (err)
-		return err;
-	eth_commit_mac_addr_change(netdev, addr);
+	if (!is_valid_ether_addr(addr->sa_data))
+		return -EADDRNOTAVAIL;
+	eth_hw_addr_set(netdev, addr->sa_data);
 	if (igb->started)
 		ntzc_igb_filter_address(igb);
 	return 0;

@@ -67,7 +67,6 @@ int ntzc_igb_start(struct ntzc_igb *igb)
 	if (err) {
 		ntzc_igb_stats_switch(igb, false);
 		ntzc_igb_mac_quiesce(igb);
-		netdev_err(igb->netdev, "the card cannot be started: %d\n", err);
 		return err;
 	}
 
@@ -124,6 +123,8 @@ static int ntzc_igb_op_start(struct ntzc_port *port)
 	int err;
 
 	err = ntzc_igb_start(igb);
+	if (err)
+		netdev_err(igb->netdev, "the card cannot be started: %d\n", err);
 	igb->wanted = !err;
 	return err;
 }

@@ -55,16 +55,16 @@ static void ntzc_igb_rx_describe(struct m_buf *m, const union ntzc_igb_rx_desc *
 
 /*
  * Describe the frames in a run of descriptors, as long as they are done,
- * whole, error-free and of a possible length: a card that says otherwise must
- * not make a tap look beyond the buffer. Return: how many.
+ * whole, error-free and not too long: a card that says otherwise must not make
+ * a tap look beyond the buffer. Return: how many.
  */
 static __always_inline unsigned int ntzc_igb_rx_run(struct m_buf **buf,
 						    const union ntzc_igb_rx_desc *d,
 						    unsigned int n, u32 max_len)
 {
-	unsigned int i;
+	struct m_buf **at = buf, **end = buf + n;
 
-	for (i = 0; i < n; i++, d++) {
+	for (; at != end; at++, d++) {
 		u32 status = le32_to_cpu(READ_ONCE(d->status));
 		u32 len;
 
@@ -73,12 +73,12 @@ static __always_inline unsigned int ntzc_igb_rx_run(struct m_buf **buf,
 		/* the rest of the descriptor, and the frame, after DD: the card stores that last */
 		dma_rmb();
 		len = le16_to_cpu(d->len);
-		if (unlikely(len - ETH_HLEN > max_len - ETH_HLEN))
+		if (unlikely(len > max_len))
 			break;
-		prefetchw(buf[i + 2]);
-		ntzc_igb_rx_describe(buf[i], d, status, len, ntzc_igb_sums(status));
+		prefetchw(at[2]);
+		ntzc_igb_rx_describe(*at, d, status, len, ntzc_igb_sums(status));
 	}
-	return i;
+	return at - buf;
 }
 
 /* A wrong checksum is no reason to drop a frame, but has to be told */
@@ -119,8 +119,7 @@ static noinline bool ntzc_igb_rx_odd(struct ntzc_igb_queue *queue)
 	/* pairs with the card's storing DD last, as above */
 	dma_rmb();
 	len = le16_to_cpu(d->len);
-	whole = status & IGB_RXD_EOP && !rx->in_frame &&
-		len >= ETH_HLEN && len <= rx->max_len;
+	whole = status & IGB_RXD_EOP && !rx->in_frame && len <= rx->max_len;
 	rx->next++;
 	if (whole && ntzc_igb_rx_bad_sums(*m, d, status, len)) {
 		ntzc_rx_deliver(queue->q, m, 1);
@@ -157,9 +156,9 @@ void ntzc_igb_rx_refill(struct ntzc_igb_queue *queue)
 		struct m_buf **buf = &rx->buf[at];
 
 		got = ntzc_rx_refill(queue->q, buf, want);
-		for (i = 0; i < got; i++, d++) {
-			d->addr = cpu_to_le64(m_buf_rx_dma(buf[i]));
-			d->hdr_addr = 0;	/* clears DD */
+		for (i = 0; i < got; i++) {
+			d[i].addr = cpu_to_le64(m_buf_rx_dma(buf[i]));
+			d[i].hdr_addr = 0;	/* clears DD */
 		}
 		rx->starved = got < want;
 		fill += got;

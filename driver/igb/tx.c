@@ -22,6 +22,11 @@ static u32 ntzc_igb_tx_room(const struct ntzc_igb_tx *tx)
 	return tx->mask - used;
 }
 
+static bool ntzc_igb_tx_needs_tag(const struct ntzc_igb_tx *tx, const struct m_buf *m)
+{
+	return m_buf_has_vlan(m) && m->desc.vlan_tci != tx->vlan;
+}
+
 /* Have the card insert this tag into the frames that ask for it, datasheet 7.2.2.2 */
 static void ntzc_igb_tx_context(struct ntzc_igb_tx *tx, u16 vlan, u32 at)
 {
@@ -55,6 +60,35 @@ static unsigned int ntzc_igb_tx_refuse(struct ntzc_igb_queue *queue, struct m_bu
 	return n;
 }
 
+/*
+ * Put packets into descriptors that do not wrap, up to one that needs another
+ * tag than the card has. Return: how many.
+ */
+static __always_inline unsigned int ntzc_igb_tx_run(const struct ntzc_igb_tx *tx,
+						    union ntzc_igb_tx_desc *d,
+						    struct m_buf **pkts, struct m_buf **m,
+						    unsigned int n)
+{
+	u32 ctx = tx->ctx;
+	unsigned int i;
+
+	for (i = 0; i < n; i++, d++) {
+		struct m_buf *one = m[i];
+		u32 len = m_buf_len(one), cmd = IGB_TXD_FRAME;
+
+		if (unlikely(m_buf_has_vlan(one))) {
+			if (ntzc_igb_tx_needs_tag(tx, one))
+				break;
+			cmd |= IGB_TXD_VLE;
+		}
+		d->addr = cpu_to_le64(m_buf_dma(one));
+		d->cmd = cpu_to_le32(cmd | len);
+		d->status = cpu_to_le32(len << IGB_TXD_PAYLEN_SHIFT | ctx);
+		pkts[i] = one;
+	}
+	return i;
+}
+
 /**
  * ntzc_igb_transmit() - queue packets and ring the doorbell once
  * @q: the queue
@@ -67,41 +101,39 @@ unsigned int ntzc_igb_transmit(struct ntzc_queue *q, struct m_buf **m, unsigned 
 {
 	struct ntzc_igb_queue *queue = q->priv;
 	struct ntzc_igb_tx *tx = &queue->tx;
-	u32 tail = tx->tail, marks = tx->mark_tail, room, at_mark = tail;
-	unsigned int i;
+	u32 mask = tx->mask, tail = tx->tail, marks = tx->mark_tail, marked = tail, room;
+	unsigned int done = 0;
 
 	if (unlikely(!tx->open))
 		return ntzc_igb_tx_refuse(queue, m, n);
 	room = ntzc_igb_tx_room(tx);
-	for (i = 0; i < n && room; i++) {
-		u32 cmd = IGB_TXD_FRAME, len = m_buf_len(m[i]);
-		union ntzc_igb_tx_desc *d;
+	while (done < n && room) {
+		u32 at, pkt = (tx->pkt_tail + done) & (2 * mask + 1), run;
 
-		if (unlikely(m_buf_has_vlan(m[i]))) {
-			if (m[i]->desc.vlan_tci != tx->vlan) {
-				if (room < 2)
-					break;
-				ntzc_igb_tx_context(tx, m[i]->desc.vlan_tci, tail++);
-				room--;
-			}
-			cmd |= IGB_TXD_VLE;
+		if (unlikely(ntzc_igb_tx_needs_tag(tx, m[done]))) {
+			/* the context takes a descriptor, and is of no use alone */
+			if (room < 2)
+				break;
+			ntzc_igb_tx_context(tx, m[done]->desc.vlan_tci, tail++);
+			room--;
 		}
-		d = &tx->ring[tail++ & tx->mask];
-		d->addr = cpu_to_le64(m_buf_dma(m[i]));
-		d->cmd = cpu_to_le32(cmd | len);
-		d->status = cpu_to_le32(len << IGB_TXD_PAYLEN_SHIFT | tx->ctx);
-		tx->pkts[(tx->pkt_tail + i) & (2 * tx->mask + 1)] = m[i];
-		room--;
-		if (tail - at_mark >= NTZC_IGB_MARK) {
-			ntzc_igb_tx_mark(tx, &marks, tail, tx->pkt_tail + i + 1);
-			at_mark = tail;
+		at = tail & mask;
+		run = min3(n - done, room, (u32)NTZC_IGB_MARK);
+		run = min3(run, mask + 1 - at, 2 * mask + 2 - pkt);
+		run = ntzc_igb_tx_run(tx, &tx->ring[at], &tx->pkts[pkt], &m[done], run);
+		tail += run;
+		room -= run;
+		done += run;
+		if (tail - marked >= NTZC_IGB_MARK) {
+			ntzc_igb_tx_mark(tx, &marks, tail, tx->pkt_tail + done);
+			marked = tail;
 		}
 	}
-	if (!i)
+	if (!done)
 		return 0;
-	tx->pkt_tail += i;
-	if (tail != at_mark)
-		ntzc_igb_tx_mark(tx, &marks, tail, tx->pkt_tail);
+	if (tail != marked)
+		ntzc_igb_tx_mark(tx, &marks, tail, tx->pkt_tail + done);
+	tx->pkt_tail += done;
 	WRITE_ONCE(tx->tail, tail);
 	/*
 	 * Before the doorbell, or its interrupt could find nothing. Pairs with
@@ -110,8 +142,8 @@ unsigned int ntzc_igb_transmit(struct ntzc_queue *q, struct m_buf **m, unsigned 
 	smp_store_release(&tx->mark_tail, marks);
 	/* writel() has the card see the descriptors before the doorbell; pairs with its fetch */
 	if (likely(!READ_ONCE(queue->igb->gone)))
-		writel(tail & tx->mask, tx->doorbell);
-	return i;
+		writel(tail & mask, tx->doorbell);
+	return done;
 }
 
 static void ntzc_igb_tx_complete(struct ntzc_igb_queue *queue, u32 pkt_end, int status)

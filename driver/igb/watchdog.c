@@ -75,6 +75,13 @@ static void ntzc_igb_check_stuck(struct ntzc_igb *igb, struct ntzc_igb_tx *tx)
 		ntzc_igb_ask_reset(igb, NTZC_IGB_HUNG);
 }
 
+/* A card that was reset behind our back has forgotten that it has a driver */
+static void ntzc_igb_check_alive(struct ntzc_igb *igb)
+{
+	if (!(ntzc_igb_rd(igb, IGB_CTRL_EXT) & IGB_CTRL_EXT_DRV_LOAD))
+		ntzc_igb_ask_reset(igb, NTZC_IGB_UNASKED);
+}
+
 /**
  * ntzc_igb_watchdog() - look after a running card
  * @work: of the card
@@ -92,6 +99,7 @@ void ntzc_igb_watchdog(struct work_struct *work)
 	ntzc_igb_stats_update(igb);
 	for (i = 0; i < igb->n_queues; i++)
 		ntzc_igb_check_stuck(igb, &igb->queues[i].tx);
+	ntzc_igb_check_alive(igb);
 	if (READ_ONCE(igb->gone))
 		return;
 	/* an interrupt may be lost, or masked behind our back: make up for both */
@@ -102,20 +110,28 @@ void ntzc_igb_watchdog(struct work_struct *work)
 
 static void ntzc_igb_reset(struct ntzc_igb *igb, unsigned long why)
 {
-	int status = -EIO;
+	bool again = !igb->started;
+	int status = -EIO, err;
 
 	if (test_bit(NTZC_IGB_HUNG, &why)) {
 		WRITE_ONCE(igb->resets, igb->resets + 1);
 		netdev_err(igb->netdev, "transmit hangs; resetting the card\n");
 	} else if (why == BIT(NTZC_IGB_LINK_LOST)) {
 		status = -ENETDOWN;
+	} else if (!again && test_bit(NTZC_IGB_UNASKED, &why)) {
+		netdev_err(igb->netdev, "the card was reset; programming it anew\n");
 	}
 	ntzc_igb_stop(igb, status);
 	if (READ_ONCE(igb->gone))
 		return;
-	if (ntzc_igb_start(igb)) {
-		igb->reset_why = why & ~BIT(NTZC_IGB_HUNG);
+	err = ntzc_igb_start(igb);
+	if (err) {
+		if (!again)
+			netdev_err(igb->netdev, "the card does not come back: %d\n", err);
+		set_bit(NTZC_IGB_UNASKED, &igb->reset_why);
 		schedule_delayed_work(&igb->reset, NTZC_IGB_RETRY_S * HZ);
+	} else if (again) {
+		netdev_info(igb->netdev, "the card is back\n");
 	}
 }
 
