@@ -126,7 +126,7 @@ def _read_pcap(file: IO[bytes], path: Path) -> Iterator[Captured]:
     packet_header = pcap.MAGIC_TO_PKT_HDR.get(header.magic)
     if packet_header is None:
         raise FileFormatError(f"{path}: neither pcap nor pcapng")
-    if packet_header.__byte_order__ == "<":
+    if issubclass(packet_header, (pcap.LEPktHdr, pcap.LEPktModHdr)):
         header = pcap.LEFileHdr(start)
     if header.linktype & 0xFFFF != _ETHERNET:  # above: the length of the FCS
         raise FileFormatError(f"{path}: packets that are no Ethernet frames")

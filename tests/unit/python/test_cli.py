@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line where there is no module: clear words, and a status for scripts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyntzc
+
+PACKAGE = Path(pyntzc.__file__).parent
+
+pytestmark = pytest.mark.skipif(Path("/dev/ntzc").exists(), reason="the module is loaded here")
+
+
+def ntzc(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return python("from pyntzc._cli import main; main()", *arguments)
+
+
+def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)},
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["capture", "eth0"], ["stats", "eth0"], ["send", "eth0", __file__]]
+)
+def test_without_the_module_it_says_what_to_load(arguments: list[str]) -> None:
+    done = ntzc(*arguments)
+    assert done.returncode == 3
+    assert done.stderr.startswith("ntzc: ")
+    assert "modprobe ntzc" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["attach", "no-such-card"], ["detach", "0000:ff:1f.7"]])
+def test_a_card_that_is_not_there_is_told(arguments: list[str]) -> None:
+    done = ntzc(*arguments)
+    assert done.returncode == 5
+    assert arguments[1] in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["capture"],
+        ["frobnicate"],
+        ["send", "eth0", "/no/such/file"],
+        ["capture", "-c", "0", "eth0"],
+        ["stats", "-i", "0", "eth0"],
+    ],
+)
+def test_wrong_usage_is_told_as_such(arguments: list[str]) -> None:
+    assert ntzc(*arguments).returncode == 2
+
+
+@pytest.mark.parametrize("name", ["attach", "capture", "detach", "list", "send", "stats"])
+def test_each_command_has_help_that_agrees_with_the_overview(name: str) -> None:
+    overview, done = ntzc("--help"), ntzc(name, "--help")
+    assert done.returncode == overview.returncode == 0
+    assert done.stdout.startswith(f"Usage: ntzc {name} ")
+    assert f"  {name} " in overview.stdout
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    done = python("import sys, pyntzc; print(*sorted(sys.modules))")
+    heavy = {"click", "rich", "numpy", "dpkt", "pcapng", "asyncio", "dataclasses", "cffi", "json"}
+    assert not heavy & set(done.stdout.split())
+    assert "pyntzc._tap" in done.stdout
