@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 _COMMON: dict[str, Any] = {
@@ -25,7 +26,20 @@ settings.register_profile(
     stateful_step_count=40,
     derandomize=True,
     database=None,
-    phases=[Phase.generate],
+    phases=[Phase.explicit, Phase.generate],
     report_multiple_bugs=False,
 )
 settings.load_profile(os.environ.get("NTZC_HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "mutants: break the core and see it noticed; -m mutants")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the mutants out unless they are asked for: they take minutes."""
+    if "mutants" in config.getoption("-m"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("mutants")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)

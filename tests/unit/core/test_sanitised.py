@@ -13,7 +13,7 @@ import pytest
 from tests.unit.core import build
 
 HERE = Path(__file__).resolve().parent
-TESTS = ["machine", "packet", "failures", "sharing", "mapping"]
+TESTS = ["machine", "packet", "failures", "sharing", "mapping", "transmit"]
 
 
 def _runtime(name: str) -> str:

@@ -281,7 +281,7 @@ def test_names_and_indices_find_the_port(stage: Stage) -> None:
         {"desc_size": 8},
     ],
 )
-def test_attach_refuses_and_changes_nothing(stage: Stage, bad: dict[str, int]) -> None:
+def test_attach_refuses_and_changes_nothing(stage: Stage, bad: dict[str, Any]) -> None:
     """Cases 38, 42: the same file can still attach properly."""
     stage.card()
     tap = stage.core.tap()

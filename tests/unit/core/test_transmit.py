@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every length at every offset that a program may name (cases 68, 69, 70)."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.core import harness
+from tests.unit.core.harness import HEADROOM, MIN_FRAME, PAD_FRAME, Desc
+
+FRAME_MAX = 1514
+JUMBO_MAX = 9018
+BUF = 2048
+LENGTHS = [0, 1, 13, 14, 15, 59, 60, 61, 1513, 1514, 1515, 1518, 1920, 1921, 2047, 2048, 2049]
+LENGTHS += [9018, 9019, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
+# from the buffer's first byte
+OFFSETS = [0, 1, 14, HEADROOM, HEADROOM + 1, BUF - FRAME_MAX, BUF - FRAME_MAX + 1, BUF - 61]
+OFFSETS += [BUF - 60, BUF - 59, BUF - 14, BUF - 13, BUF - 1, BUF, BUF + HEADROOM, -1, -BUF]
+OFFSETS += [1 << 31, (1 << 32) - 1]
+
+
+class Sender:
+    """A tap with four transmit buffers of 2,048 bytes, the second of them reserved."""
+
+    def __init__(self) -> None:
+        self.core = harness.core()
+        self.card = self.core.card(tx_ring=64)
+        assert self.card.up() == 0
+        self.tap = self.core.tap()
+        self.tap.attach()
+        self.tap.tx_setup(n_bufs=4)
+        first, self.desc = self.tap.reserve(2)
+        assert self.desc.handle == first.handle + 1
+
+    def end(self) -> None:
+        self.tap.close()
+        self.card.remove()
+        self.core.settle()
+        self.card.free()
+        assert self.core.live() == harness.NOTHING
+
+
+@pytest.fixture
+def sender() -> Iterator[Sender]:
+    sender = Sender()
+    yield sender
+    sender.end()
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+def test_a_frame_lies_in_its_buffer_or_is_refused(sender: Sender, offset: int) -> None:
+    start = BUF  # the second buffer
+    for length in LENGTHS:
+        at = (start + offset) & 0xFFFFFFFF
+        fits = 0 <= offset < BUF and offset + max(length, PAD_FRAME) <= BUF
+        good = fits and MIN_FRAME <= length <= FRAME_MAX
+        for other in range(4):
+            sender.tap.poke(other * BUF, bytes([0xA0 + other]) * BUF)
+        done = sender.tap.submit([Desc(sender.desc.handle, at, length)])
+        sender.card.check()
+        if not good:
+            assert done == -errno.EINVAL, (offset, length)
+            assert sender.tap.marks(tx=True) >= {sender.desc.handle}, "still the program's"
+            continue
+        assert done == 1, (offset, length)
+        assert sender.card.complete(0, 1, 0, False) == 1
+        data = b"\xa1" * length + bytes(max(PAD_FRAME - length, 0))
+        assert [sent.data for sent in sender.card.sent()] == [data]
+        for other in (0, 2, 3):
+            assert sender.tap.peek(other * BUF, BUF, tx=True) == bytes([0xA0 + other]) * BUF
+        (sender.desc,) = sender.tap.reserve(1)  # last in, first out: the same buffer
+        assert sender.desc.offset == start + HEADROOM
+
+
+def test_a_larger_mtu_does_not_enlarge_buffers() -> None:
+    """Case 68: what the port would take is longer than the tap's own buffers."""
+    core = harness.core()
+    card = core.card(n_bufs=8 + 64)
+    assert card.configure(16384, 0) == 0
+    assert card.up() == 0
+    tap = core.tap()
+    tap.attach()
+    tap.tx_setup(n_bufs=2, buf_size=2048)
+    assert card.set_frame(JUMBO_MAX) == 0
+    (desc,) = tap.reserve(1)
+    for length in (BUF - HEADROOM + 1, BUF, BUF + 1, 4096, JUMBO_MAX):
+        assert tap.submit([desc._replace(len=length)]) == -errno.EINVAL
+    assert tap.submit([desc._replace(len=BUF - HEADROOM)]) == 1
+    tap.close()
+    card.remove()
+    core.settle()
+    card.free()
+    assert core.live() == harness.NOTHING
+
+
+def test_a_batch_stops_at_the_first_bad_descriptor(sender: Sender) -> None:
+    """Cases 25, 29, 30: exact counts, the bad one first or later, one handle twice."""
+    good = sender.desc._replace(len=60)
+    bad = good._replace(hash=1)
+    assert sender.tap.submit([bad, good]) == -errno.EINVAL
+    assert sender.tap.submit([good, good, bad]) == 1
+    assert sender.tap.submit([good]) == -errno.ESTALE
+    assert sender.tap.release([good.handle]) == -errno.ESTALE, "case 28: it is in flight"
+
+
+def test_a_full_ring_accepts_what_fits_and_says_so(sender: Sender) -> None:
+    """Case 73."""
+    descs = [sender.desc, *sender.tap.reserve(2)]
+    sender.card.limit_transmit(0, 0)
+    batch = [desc._replace(len=60) for desc in descs]
+    assert sender.tap.submit(batch) == -errno.ENOSPC
+    assert not sender.tap.can_reserve(), "case 50: no POLLOUT while the ring is full"
+    sender.card.limit_transmit(1, 0)
+    assert sender.tap.submit(batch) == 2, "one, and one more at the second look"
+    sender.card.limit_transmit(1 << 30, 0)
+    assert sender.tap.submit(batch[2:]) == 1
+    assert sender.card.complete(0, 3, -errno.EIO, False) == 3
+    assert sender.tap.stats().tx_failed == 3
+    assert sender.tap.can_reserve()
+
+
+def test_a_completion_between_the_cards_two_looks_is_not_missed(sender: Sender) -> None:
+    """Case 73: or a waiting sender would sleep for ever."""
+    batch = [sender.desc._replace(len=60), *(d._replace(len=60) for d in sender.tap.reserve(2))]
+    sender.card.limit_transmit(2, 2)
+    assert sender.tap.submit(batch) == 3
+    assert not sender.card.queue(0).tx_full
+    assert sender.card.queue(0).sending == 1
