@@ -11,9 +11,12 @@ struct batch {
 	PyObject_HEAD
 	struct memory *memory;
 	PyTypeObject *cls;		/* of the frames */
-	struct ntzc_desc *descs;	/* room for the largest read */
-	PyObject **made;		/* by index: the frame, or NULL: not made yet, or taken */
-	Py_ssize_t room, n;
+	struct ntzc_desc *descs;
+	PyObject **made;		/* by index: the frame, or NULL: not made yet, or taken;
+					 * NULL until the first is made */
+	Py_ssize_t n;
+	Py_ssize_t n_made;		/* made or taken: if none, all are the batch's own */
+	Py_ssize_t next;		/* to take */
 	Py_ssize_t sent;		/* to send: how many were submitted */
 	bool released;
 };
@@ -28,11 +31,13 @@ typedef int (*submit_fn)(struct ntzc_tap *tap, const struct ntzc_desc *descs, un
 
 static bool batch_owns(const struct batch *b, Py_ssize_t i)
 {
-	return !b->made[i] && b->descs[i].len != TAKEN;
+	return !(b->made && b->made[i]) && b->descs[i].len != TAKEN;
 }
 
 static PyObject *batch_make(struct batch *b, Py_ssize_t i)
 {
+	PyObject *frame;
+
 	if (i < 0 || i >= b->n) {
 		PyErr_SetString(PyExc_IndexError, "no such frame in the batch");
 		return NULL;
@@ -41,14 +46,22 @@ static PyObject *batch_make(struct batch *b, Py_ssize_t i)
 		PyErr_SetString(b->memory->released_error, "the batch was given back");
 		return NULL;
 	}
-	return frame_create(b->cls, b->memory, &b->descs[i]);
+	if (!b->made) {
+		b->made = PyMem_Calloc((size_t)b->n, sizeof(*b->made));
+		if (!b->made)
+			return PyErr_NoMemory();
+	}
+	frame = frame_create(b->cls, b->memory, &b->descs[i]);
+	if (frame)
+		b->n_made++;
+	return frame;
 }
 
 static PyObject *batch_item(PyObject *self, Py_ssize_t i)
 {
 	struct batch *b = (struct batch *)self;
 
-	if (i < 0 || i >= b->n || !b->made[i]) {
+	if (i < 0 || i >= b->n || !b->made || !b->made[i]) {
 		PyObject *frame = batch_make(b, i);
 
 		if (!frame)
@@ -58,24 +71,31 @@ static PyObject *batch_item(PyObject *self, Py_ssize_t i)
 	return Py_NewRef(b->made[i]);
 }
 
-/* The frame alone, which then outlives nothing but its own references */
-static PyObject *batch_take(PyObject *self, PyObject *index)
+/* The frame alone, no longer the batch's */
+static PyObject *batch_take_at(struct batch *b, Py_ssize_t i)
 {
-	struct batch *b = (struct batch *)self;
-	Py_ssize_t i = PyLong_AsSsize_t(index);
 	PyObject *frame;
 
-	if (i == -1 && PyErr_Occurred())
-		return NULL;
-	if (i >= 0 && i < b->n && b->made[i]) {
+	if (b->made && b->made[i]) {
 		frame = b->made[i];
 		b->made[i] = NULL;
 	} else {
 		frame = batch_make(b, i);
+		if (!frame)
+			return NULL;
 	}
-	if (frame)
-		b->descs[i].len = TAKEN;
+	b->descs[i].len = TAKEN;
 	return frame;
+}
+
+static PyObject *batch_take(PyObject *self, PyObject *unused)
+{
+	struct batch *b = (struct batch *)self;
+
+	(void)unused;
+	if (b->next >= b->n)
+		Py_RETURN_NONE;
+	return batch_take_at(b, b->next++);
 }
 
 static Py_ssize_t batch_length(PyObject *self)
@@ -90,7 +110,11 @@ static void batch_let_go(struct batch *b)
 	if (b->released)
 		return;
 	b->released = true;
-	for (i = 0; i < b->n; i++) {
+	if (!b->n_made) {
+		memory_give_back_run(b->memory, b->descs + b->sent, b->n - b->sent);
+		return;
+	}
+	for (i = b->sent; i < b->n; i++) {
 		if (b->made[i])
 			frame_let_go((struct frame *)b->made[i]);
 		else if (batch_owns(b, i))
@@ -122,42 +146,6 @@ static PyObject *batch_exit(PyObject *self, PyObject *args)
 	return batch_release(self, NULL);
 }
 
-/* The libntzc function at an address that came as a Python integer; NULL with an exception */
-static void *batch_function(struct batch *b, PyObject *address)
-{
-	unsigned long long value = PyLong_AsUnsignedLongLong(address);
-
-	if (PyErr_Occurred())
-		return NULL;
-	if (!b->memory->open)
-		return memory_closed(b->memory);
-	return (void *)(uintptr_t)value;
-}
-
-/*
- * Peek or reserve, without waiting. In one step with taking ownership, so that
- * no exception can come between and leave frames that nobody gives back.
- */
-static PyObject *batch_read(PyObject *self, PyObject *address)
-{
-	struct batch *b = (struct batch *)self;
-	read_fn read = (read_fn)batch_function(b, address);
-	int n;
-
-	if (!read)
-		return NULL;
-	if (b->n) {
-		PyErr_SetString(PyExc_ValueError, "a batch is filled once");
-		return NULL;
-	}
-	Py_BEGIN_ALLOW_THREADS
-	n = read(b->memory->tap, b->descs, (unsigned int)b->room, 0);
-	Py_END_ALLOW_THREADS
-	if (n > 0)
-		b->n = n;
-	return PyLong_FromLong(n);
-}
-
 /* Copy a frame into a reserved buffer, and note its length and tag */
 static PyObject *batch_put(PyObject *self, PyObject *args)
 {
@@ -169,7 +157,7 @@ static PyObject *batch_put(PyObject *self, PyObject *args)
 
 	if (!PyArg_ParseTuple(args, "ny*i", &i, &data, &tci))
 		return NULL;
-	if (i < b->sent || i >= b->n || !batch_owns(b, i) ||
+	if (b->released || i < b->sent || i >= b->n || !batch_owns(b, i) ||
 	    !(b->descs[i].handle & NTZC_HANDLE_TX)) {
 		PyErr_SetString(PyExc_IndexError, "no such buffer to fill");
 		goto fail;
@@ -202,54 +190,48 @@ fail:
 static PyObject *batch_submit(PyObject *self, PyObject *address)
 {
 	struct batch *b = (struct batch *)self;
-	submit_fn submit = (submit_fn)batch_function(b, address);
+	unsigned long long function = PyLong_AsUnsignedLongLong(address);
 	int n;
 
-	if (!submit)
+	if (PyErr_Occurred())
 		return NULL;
-	Py_BEGIN_ALLOW_THREADS
-	n = submit(b->memory->tap, b->descs + b->sent, (unsigned int)(b->n - b->sent), 0);
-	Py_END_ALLOW_THREADS
-	if (n > 0) {
-		Py_ssize_t end = b->sent + n;
-
-		while (b->sent < end)
-			b->descs[b->sent++].len = TAKEN;
+	if (!b->memory->open)
+		return memory_closed(b->memory);
+	if (b->released || b->n_made) {
+		PyErr_SetString(PyExc_ValueError, "a batch is submitted whole");
+		return NULL;
 	}
+	n = ((submit_fn)(uintptr_t)function)(b->memory->tap, b->descs + b->sent,
+					     (unsigned int)(b->n - b->sent), 0);
+	if (n > 0)
+		b->sent += n;
 	return PyLong_FromLong(n);
 }
 
-static PyObject *batch_new(PyTypeObject *cls, PyObject *args, PyObject *kwargs)
+PyObject *batch_create(PyTypeObject *cls, struct memory *m, PyTypeObject *frames, Py_ssize_t room)
 {
-	static char *names[] = { "memory", "cls", "room", NULL };
-	PyObject *memory, *frame_cls;
-	struct batch *b;
-	Py_ssize_t room;
+	struct batch *b = (struct batch *)PyType_GenericAlloc(cls, 0);
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!On", names, memory_type, &memory,
-					 &frame_cls, &room))
-		return NULL;
-	if (!PyType_Check(frame_cls) || !PyType_IsSubtype((PyTypeObject *)frame_cls, frame_type)) {
-		PyErr_SetString(PyExc_TypeError, "not a class of frames");
-		return NULL;
-	}
-	if (room < 1 || room > NTZC_MAX_RING) {
-		PyErr_Format(PyExc_ValueError, "a batch has room for 1 to %d frames", NTZC_MAX_RING);
-		return NULL;
-	}
-	b = (struct batch *)PyType_GenericAlloc(cls, 0);
 	if (!b)
 		return NULL;
-	b->memory = (struct memory *)Py_NewRef(memory);
-	b->cls = (PyTypeObject *)Py_NewRef(frame_cls);
-	b->room = room;
+	b->memory = (struct memory *)Py_NewRef((PyObject *)m);
+	b->cls = (PyTypeObject *)Py_NewRef((PyObject *)frames);
 	b->descs = PyMem_Malloc((size_t)room * sizeof(*b->descs));
-	b->made = PyMem_Calloc((size_t)room, sizeof(*b->made));
-	if (!b->descs || !b->made) {
+	if (!b->descs) {
 		Py_DECREF((PyObject *)b);
 		return PyErr_NoMemory();
 	}
 	return (PyObject *)b;
+}
+
+int batch_read(PyObject *self, uintptr_t function, Py_ssize_t room)
+{
+	struct batch *b = (struct batch *)self;
+	int n = ((read_fn)function)(b->memory->tap, b->descs, (unsigned int)room, 0);
+
+	if (n > 0)
+		b->n = n;
+	return n;
 }
 
 static void batch_dealloc(PyObject *self)
@@ -259,10 +241,14 @@ static void batch_dealloc(PyObject *self)
 	Py_ssize_t i;
 
 	/* frames that somebody else also has live on: only what is ours alone goes */
-	for (i = 0; i < b->n; i++) {
-		if (!b->released && batch_owns(b, i))
-			memory_give_back(b->memory, b->descs[i].handle);
-		Py_XDECREF(b->made[i]);
+	if (b->n_made) {
+		for (i = b->sent; i < b->n; i++) {
+			if (!b->released && batch_owns(b, i))
+				memory_give_back(b->memory, b->descs[i].handle);
+			Py_XDECREF(b->made[i]);
+		}
+	} else if (!b->released) {
+		memory_give_back_run(b->memory, b->descs + b->sent, b->n - b->sent);
 	}
 	PyMem_Free(b->descs);
 	PyMem_Free(b->made);
@@ -275,9 +261,8 @@ static void batch_dealloc(PyObject *self)
 static PyMethodDef batch_methods[] = {
 	{ "release", batch_release, METH_NOARGS,
 	  "release()\n--\n\nGive all its packets back. Again: no effect." },
-	{ "_take", batch_take, METH_O, "A frame alone, no longer the batch's." },
-	{ "_read", batch_read, METH_O,
-	  "_read(function) -> int: fill it by ntzc_tap_peek or ntzc_tap_reserve." },
+	{ "_take", batch_take, METH_NOARGS,
+	  "_take() -> frame or None: the next one, no longer the batch's." },
 	{ "_put", batch_put, METH_VARARGS,
 	  "_put(index, data, tci): copy a frame into a reserved buffer; tci < 0: no tag." },
 	{ "_submit", batch_submit, METH_O,
@@ -296,7 +281,6 @@ static PyMemberDef batch_members[] = {
 
 static PyType_Slot batch_slots[] = {
 	{ Py_tp_doc, "Frames that came in together." },
-	{ Py_tp_new, batch_new },
 	{ Py_tp_dealloc, batch_dealloc },
 	{ Py_tp_methods, batch_methods },
 	{ Py_tp_members, batch_members },
@@ -308,7 +292,7 @@ static PyType_Slot batch_slots[] = {
 static PyType_Spec batch_spec = {
 	.name = "pyntzc._frames.Batch",
 	.basicsize = sizeof(struct batch),
-	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
 	.slots = batch_slots,
 };
 

@@ -11,8 +11,9 @@
  *
  * References run Batch -> Frame -> Memory and to nothing else, so there are no
  * cycles, and whatever dies is given back at once and not when a collector runs.
- * Everything here runs with the interpreter's lock held, which guards it all;
- * libntzc is reached through the addresses that Memory was made with.
+ * Everything here runs with the interpreter's lock held, which guards it all, also
+ * against the end of the tap. libntzc is reached through the addresses that Memory
+ * was made with, and its functions are called so that they do not wait.
  */
 #ifndef PYNTZC_FRAMES_H
 #define PYNTZC_FRAMES_H
@@ -74,10 +75,22 @@ int batch_register(PyObject *module);
 
 /* A handle that nobody needs any more: given back with others, soon */
 void memory_give_back(struct memory *m, __u32 handle);
+/* The same for a run of descriptors */
+void memory_give_back_run(struct memory *m, const struct ntzc_desc *descs, Py_ssize_t n);
 /* Give back what is pending. Return: 0 or a negative errno. */
 int memory_flush(struct memory *m);
 /* Set the exception for a memory that is closed. Return: NULL. */
 PyObject *memory_closed(const struct memory *m);
+
+/* A batch of class @cls with room for @room frames of class @frames, and with none */
+PyObject *batch_create(PyTypeObject *cls, struct memory *m, PyTypeObject *frames,
+		       Py_ssize_t room);
+/*
+ * Fill a new batch by ntzc_tap_peek or ntzc_tap_reserve, without waiting. In one step
+ * with owning them, so that no exception can come between and leave frames that nobody
+ * gives back. Return: what the function returned.
+ */
+int batch_read(PyObject *self, uintptr_t function, Py_ssize_t room);
 
 /* A frame of class @cls that owns what @desc names. Return: a new reference or NULL. */
 PyObject *frame_create(PyTypeObject *cls, struct memory *m, const struct ntzc_desc *desc);

@@ -15,6 +15,21 @@ void memory_give_back(struct memory *m, __u32 handle)
 		memory_flush(m);
 }
 
+void memory_give_back_run(struct memory *m, const struct ntzc_desc *descs, Py_ssize_t n)
+{
+	Py_ssize_t done = 0;
+
+	while (m->open && done < n) {
+		unsigned int at = m->n_pending;
+
+		while (done < n && at < PENDING_MAX)
+			m->pending[at++] = descs[done++].handle;
+		m->n_pending = at;
+		if (at >= m->limit)
+			memory_flush(m);
+	}
+}
+
 int memory_flush(struct memory *m)
 {
 	unsigned int n = m->n_pending, done = 0;
@@ -126,19 +141,50 @@ static PyObject *memory_set_tx(PyObject *self, PyObject *args)
 	Py_RETURN_NONE;
 }
 
-static PyObject *memory_hold(PyObject *self, PyObject *args)
+static PyObject *memory_batch(struct memory *m, PyObject *cls, PyObject *frames, Py_ssize_t room)
 {
-	unsigned long long address;
-	PyObject *cls;
-
-	if (!PyArg_ParseTuple(args, "OK", &cls, &address))
-		return NULL;
-	if (!PyType_Check(cls) || !PyType_IsSubtype((PyTypeObject *)cls, frame_type)) {
-		PyErr_SetString(PyExc_TypeError, "not a class of frames");
+	if (!PyType_Check(cls) || !PyType_IsSubtype((PyTypeObject *)cls, batch_type) ||
+	    !PyType_Check(frames) || !PyType_IsSubtype((PyTypeObject *)frames, frame_type)) {
+		PyErr_SetString(PyExc_TypeError, "not classes of batches and of frames");
 		return NULL;
 	}
-	return frame_create((PyTypeObject *)cls, (struct memory *)self,
-			    (const struct ntzc_desc *)(uintptr_t)address);
+	return batch_create((PyTypeObject *)cls, m, (PyTypeObject *)frames, room);
+}
+
+static PyObject *memory_read(PyObject *self, PyObject *args)
+{
+	struct memory *m = (struct memory *)self;
+	PyObject *cls, *frames, *batch;
+	unsigned long long function;
+	Py_ssize_t room;
+	int n;
+
+	if (!PyArg_ParseTuple(args, "OOKn", &cls, &frames, &function, &room))
+		return NULL;
+	if (!m->open)
+		return memory_closed(m);
+	if (room < 1 || room > NTZC_MAX_RING) {
+		PyErr_Format(PyExc_ValueError, "a batch has room for 1 to %d frames, not %zd",
+			     NTZC_MAX_RING, room);
+		return NULL;
+	}
+	batch = memory_batch(m, cls, frames, room);
+	if (!batch)
+		return NULL;
+	n = batch_read(batch, (uintptr_t)function, room);
+	if (n > 0)
+		return batch;
+	Py_DECREF(batch);
+	return PyLong_FromLong(n);
+}
+
+static PyObject *memory_empty(PyObject *self, PyObject *args)
+{
+	PyObject *cls, *frames;
+
+	if (!PyArg_ParseTuple(args, "OO", &cls, &frames))
+		return NULL;
+	return memory_batch((struct memory *)self, cls, frames, 0);
 }
 
 static PyObject *memory_new(PyTypeObject *cls, PyObject *args, PyObject *kwargs)
@@ -197,8 +243,9 @@ static PyMethodDef memory_methods[] = {
 	{ "flush", memory_flush_method, METH_NOARGS,
 	  "flush() -> int: give back what waits for that; 0 or a negative errno." },
 	{ "set_tx", memory_set_tx, METH_VARARGS, "set_tx(address, bytes): transmit memory." },
-	{ "hold", memory_hold, METH_VARARGS,
-	  "hold(cls, address) -> Frame: own what the descriptor at address names." },
+	{ "read", memory_read, METH_VARARGS,
+	  "read(cls, frames, function, room) -> a batch, or 0, or a negative errno." },
+	{ "empty", memory_empty, METH_VARARGS, "empty(cls, frames) -> a batch of none." },
 	{ NULL, NULL, 0, NULL },
 };
 

@@ -215,19 +215,21 @@ class Tap:
 
         It waits for the first packet only. Raises :class:`PortGoneError`, ClosedError.
         """
-        batch = Batch(self._memory, Packet, max_frames)
-        deadline = _deadline(timeout_s)
-        while True:
-            with self._lock:
-                self._check()
-                code = batch._read(_PEEK)
-            if code > 0:
-                return batch
-            if code < 0:
-                raise os_error(code, self._interface)
+        got = self._memory.read(Batch, Packet, _PEEK, max_frames)
+        if type(got) is Batch:
+            return got
+        return self._recv(got, max_frames, _deadline(timeout_s))
+
+    def _recv(self, got: Batch | int, max_frames: int, deadline: float | None) -> Batch:
+        """Go on where nothing waited, or an error came."""
+        while got == 0:
             self._memory.flush()
             if not self._wait(select.POLLIN, deadline):
-                return batch
+                return self._memory.empty(Batch, Packet)
+            got = self._memory.read(Batch, Packet, _PEEK, max_frames)
+        if isinstance(got, int):
+            raise os_error(got, self._interface)
+        return got
 
     def batches(self, max_frames: int = _BATCH, timeout_s: float | None = None) -> Iterator[Batch]:
         """Go through all packets in batches, until none comes for *timeout_s*."""
@@ -241,8 +243,7 @@ class Tap:
     def packets(self, timeout_s: float | None = None) -> Iterator[Packet]:
         """Go through all packets one by one, until none comes for *timeout_s*."""
         for batch in self.batches(timeout_s=timeout_s):
-            for index in range(len(batch)):
-                yield batch._take(index)
+            yield from iter(batch._take, None)
 
     def __iter__(self) -> Iterator[Packet]:
         """Go through all packets one by one, for ever."""
@@ -293,7 +294,7 @@ class Tap:
         Raises :class:`NoBufferError` when time is up.
         """
         batch = self._reserve(count, _deadline(timeout_s))
-        return [TxBuffer(batch._take(index)) for index in range(len(batch))]
+        return [TxBuffer(frame) for frame in iter(batch._take, None)]
 
     def submit(self, buffers: TxBuffer | Iterable[TxBuffer], timeout_s: float | None = None) -> int:
         """Send filled buffers, in order; return how many the card took.
@@ -396,22 +397,17 @@ class Tap:
     def _reserve(self, count: int, deadline: float | None) -> _frames.Batch[_frames.Frame]:
         if not self._tx_ready:
             self._tx_setup()
-        batch = _frames.Batch(self._memory, _frames.Frame, count)
         while True:
-            with self._lock:
-                self._check()
-                code = batch._read(_RESERVE)
-            if code > 0:
-                return batch
-            self._wait_to_send(code, deadline)
+            got = self._memory.read(_frames.Batch, _frames.Frame, _RESERVE, count)
+            if isinstance(got, _frames.Batch):
+                return got
+            self._wait_to_send(got or _NO_BUFFER, deadline)
 
     def _transmit(self, batch: _frames.Batch[_frames.Frame], deadline: float | None) -> int:
         """Submit all of *batch*; return how many were taken before time was up."""
         sent = 0
         while sent < len(batch):
-            with self._lock:
-                self._check()
-                code = batch._submit(_SUBMIT)
+            code = batch._submit(_SUBMIT)
             if code > 0:
                 sent += code
                 continue
