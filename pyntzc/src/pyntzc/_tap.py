@@ -108,7 +108,6 @@ class Tap:
         self._tx_ready = False
         self._fd: int = lib.ntzc_tap_fd(tap)
         self._interface = interface
-        self._info = info
         self._closed = False
         self._lock = threading.Lock()  # a call into libntzc, against the end of the tap
         # what dies unreleased waits for company, but never holds much of the quota
@@ -139,6 +138,7 @@ class Tap:
         """The longest frame when it was opened, bytes without FCS."""
         self.headroom: int = info.headroom
         """Bytes before a received frame in its buffer."""
+        self._pollers: list[select.poll] = []
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         _taps.add(self)
 
@@ -224,7 +224,7 @@ class Tap:
         """Go on where nothing waited, or an error came."""
         while got == 0:
             self._memory.flush()
-            if not self._wait(select.POLLIN, deadline):
+            if not self._wait_to_receive(deadline):
                 return self._memory.empty(Batch, Packet)
             got = self._memory.read(Batch, Packet, _PEEK, max_frames)
         if isinstance(got, int):
@@ -478,11 +478,27 @@ class Tap:
         left = _left(deadline)
         if left is not None and left <= 0:
             return False
+        return bool(self._poller(events).poll(None if left is None else left * 1000))
+
+    def _wait_to_receive(self, deadline: float | None) -> bool:
+        """As _wait(), for packets, by a poll object that was made before: waits are frequent."""
+        left = _left(deadline)
+        if left is not None and left <= 0:
+            return False
+        try:
+            poller = self._pollers.pop()  # one for each thread that waits at a time
+        except IndexError:
+            poller = self._poller(select.POLLIN)
+        ready = poller.poll(None if left is None else left * 1000)
+        self._pollers.append(poller)
+        return bool(ready)
+
+    def _poller(self, events: int) -> select.poll:
         poller = select.poll()
         if events:
             poller.register(self._fd, events)
         poller.register(self._wake, select.POLLIN)
-        return bool(poller.poll(None if left is None else left * 1000))
+        return poller
 
     def _wait_slice(self, events: int, deadline: float | None) -> bool:
         """Wait for what poll may not tell, a moment at most; return whether it was in time."""
