@@ -48,8 +48,15 @@ class Bench:
         return wire
 
     def load(self) -> None:
-        """Load everything and bring all cards up."""
-        self.vm.load_modules(self.modules)
+        """Load what is not loaded, and bring our cards up."""
+        lines = self.vm.read_file("/proc/modules").decode().splitlines()
+        loaded = {line.split()[0] for line in lines}
+        missing = [path for path in self.modules if path.stem not in loaded]
+        if missing == self.modules:
+            self.vm.load_modules(missing)
+        else:
+            for path in missing:
+                self.vm.run(["insmod", path])
         self.iface, self.near = self.vm.interface(0), self.vm.interface(1)
         for card, name in enumerate((self.iface, self.near)):
             self.vm.run(["ip", "link", "set", name, "up"])
@@ -112,6 +119,7 @@ def bench(machine: Bench) -> Iterator[Bench]:
     machine.wire.drain()
     machine.vm.kernel_log()
     yield machine
+    machine.abi.reset()
     machine.vm.assert_log_clean()
     machine.assert_whole()
 

@@ -66,8 +66,10 @@ def test_receive_memory_is_never_writable_nor_anything_executable(bench: Bench, 
     """Hostile cases 4 and 5."""
     call, fd, tx = bench.abi.call, both.fd, bench.abi.MMAP_TX
     assert errno_of(call("mmap", 0, PAGE, READ | WRITE, SHARED, fd, 0)) == EACCES
-    assert errno_of(call("mmap", 0, PAGE, READ | EXEC, SHARED, fd, 0)) == EACCES
-    assert errno_of(call("mmap", 0, PAGE, READ | WRITE | EXEC, SHARED, fd, tx)) == EACCES
+    # where /dev is mounted noexec, the memory manager is quicker, with EPERM
+    for protection, offset in ((READ | EXEC, 0), (READ | EXEC, tx), (READ | WRITE | EXEC, tx)):
+        result = call("mmap", 0, PAGE, protection, SHARED, fd, offset)
+        assert errno_of(result) in (EACCES, errno.EPERM)
     address, err = call("mmap", 0, PAGE, READ, SHARED, fd, 0)
     assert err == 0
     assert errno_of(call("mprotect", address, PAGE, READ | WRITE)) == EACCES
@@ -350,7 +352,8 @@ def test_output_is_zero_where_nothing_is_said(bench: Bench, tap: Any) -> None:
 
 def test_an_unprivileged_program_cannot_open_the_device(bench: Bench) -> None:
     """Hostile cases 93 and 94."""
-    script = "import os; os.setuid(65534); os.open('/dev/ntzc', os.O_RDWR)"
+    nobody = "os.setgroups([]); os.setgid(65534); os.setuid(65534)"
+    script = f"import os; {nobody}; os.open('/dev/ntzc', os.O_RDWR)"
     done = bench.vm.run(["python3", "-c", script], check=False)
     assert done.returncode == 1 and "Permission denied" in done.stderr
     script = (

@@ -120,6 +120,10 @@ def call(name: str, *args: Any) -> tuple[int, int]:
     c.set_errno(0)
     result = getattr(libc, name)(*args)
     failed = result in (-1, None, 2**64 - 1)
+    if name == "mmap" and not failed:
+        _maps[result] = args[1]
+    elif name == "munmap":
+        _maps.pop(args[0], None)
     return (-1 if failed else result), (c.get_errno() if failed else 0)
 
 
@@ -139,6 +143,19 @@ def poke(address: int, data: bytes) -> None:
 
 
 _kept: list[Any] = []
+_maps: dict[int, int] = {}
+_taps: list[Tap] = []
+
+
+def reset() -> None:
+    """Close and unmap what a test left open, so that its failure is not the next one's."""
+    for tap in _taps:
+        tap.close()
+    _taps.clear()
+    for address, length in _maps.items():
+        libc.munmap(address, length)
+    _maps.clear()
+    _kept.clear()
 
 
 class Tap:
@@ -150,6 +167,7 @@ class Tap:
         self.rx: mmap.mmap | None = None
         self.tx: mmap.mmap | None = None
         self.tx_setup_out: TxSetup | None = None
+        _taps.append(self)
 
     def attach(
         self, name: str, queues: int = 0, ring_size: int = 0, quota: int = 0, flags: int = 1
@@ -238,7 +256,7 @@ class Tap:
 
     def close(self) -> None:
         for memory in (self.rx, self.tx):
-            if memory:
+            if memory is not None:
                 memory.close()
         if self.fd >= 0:
             os.close(self.fd)
