@@ -31,7 +31,7 @@ struct settings {
 	uint64_t from_port, to_port;
 };
 
-static void usage(FILE *out)
+static void usage(void)
 {
 	fputs("usage: send [OPTION...] INTERFACE\n"
 	      "Make frames and send them through an NTZC card.\n"
@@ -48,7 +48,7 @@ static void usage(FILE *out)
 	      "\n"
 	      "A sequence number, 64 bits, big-endian, from 0, follows the headers; then bytes\n"
 	      "that count up. The last line tells the rate that was achieved. Exit status: 0\n"
-	      "when done or interrupted, 1 on an error, 2 on wrong usage.\n", out);
+	      "when done or interrupted, 1 on an error, 2 on wrong usage.\n", stdout);
 }
 
 static uint32_t sum_be16(const unsigned char *p, uint32_t len, uint32_t sum)
@@ -326,8 +326,8 @@ static int parse_options(int argc, char **argv, struct settings *s)
 	return err;
 }
 
-/* The card's own address, and whether its frames are long enough */
-static int check_port(struct settings *s)
+/* The card's own address, and its longest frame */
+static int read_port(struct settings *s, uint32_t *frame_max)
 {
 	struct ntzc_port_info info;
 	struct ntzc_device *device;
@@ -342,11 +342,7 @@ static int check_port(struct settings *s)
 		return err;
 	if (!s->src_given)
 		memcpy(s->src, info.mac, sizeof(s->src));
-	if (s->size_max > info.frame_max) {
-		fprintf(stderr, "send: the card's frames have at most %u bytes; raise its MTU\n",
-			info.frame_max);
-		return -EINVAL;
-	}
+	*frame_max = info.frame_max;
 	return 0;
 }
 
@@ -357,16 +353,26 @@ int main(int argc, char **argv)
 	struct ntzc_tap_options options = { .size = sizeof(options) };
 	uint64_t sent = 0, bytes = 0, start;
 	struct ntzc_tap *tap;
+	uint32_t frame_max;
 	int err;
 
 	err = parse_options(argc, argv, &s);
-	if (err) {
-		usage(err > 0 ? stdout : stderr);
-		return err > 0 ? 0 : 2;
+	if (err > 0) {
+		usage();
+		return 0;
 	}
-	err = check_port(&s);
+	if (err) {
+		fputs("Try 'send --help'.\n", stderr);
+		return 2;
+	}
+	err = read_port(&s, &frame_max);
 	if (err)
 		return fail(s.interface, err);
+	if (s.size_max > frame_max) {
+		fprintf(stderr, "send: the card's frames have at most %u bytes; raise its MTU\n",
+			frame_max);
+		return 1;
+	}
 	options.interface = s.interface;
 	options.ring_size = 1; /* what comes in is not for this program */
 	options.quota = 1;

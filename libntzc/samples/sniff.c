@@ -37,7 +37,7 @@ struct totals {
 	uint64_t matched, matched_bytes;
 };
 
-static void usage(FILE *out)
+static void usage(void)
 {
 	fputs("usage: sniff [OPTION...] INTERFACE\n"
 	      "Count the frames that come in through an NTZC card.\n"
@@ -54,7 +54,7 @@ static void usage(FILE *out)
 	      "  -h, --help           print this text\n"
 	      "\n"
 	      "The last line tells what came in and what was lost, by cause. Exit status:\n"
-	      "0 when done or interrupted, 1 on an error, 2 on wrong usage.\n", out);
+	      "0 when done or interrupted, 1 on an error, 2 on wrong usage.\n", stdout);
 }
 
 /* Addresses lie at fixed places, behind at most two VLAN tags. */
@@ -291,9 +291,13 @@ int main(int argc, char **argv)
 	int err;
 
 	err = parse_options(argc, argv, &s);
+	if (err > 0) {
+		usage();
+		return 0;
+	}
 	if (err) {
-		usage(err > 0 ? stdout : stderr);
-		return err > 0 ? 0 : 2;
+		fputs("Try 'sniff --help'.\n", stderr);
+		return 2;
 	}
 	options.interface = s.interface;
 	options.ring_size = s.ring_size;
