@@ -112,6 +112,8 @@ def os_error(code: int, what: str | None = None, *, opening: bool = False) -> Nt
     if opening and number == errno.ENODEV:
         cls = NoSuchPortError
     text = _OPENING.get(number) if opening else None
+    if cls is PortGoneError:
+        text = "the card is gone; open a new tap when it is back"
     if text is None:
         text = ffi.string(lib.ntzc_strerror(code)).decode()
     return cls(number, text, what) if what is not None else cls(number, text)

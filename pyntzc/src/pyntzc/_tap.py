@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from pyntzc import _frames
 from pyntzc._errors import (
     ClosedError,
+    NoSuchPortError,
     NtzcOSError,
     ReleasedError,
     ViewInUseError,
@@ -188,12 +189,14 @@ class Tap:
         self.close()
 
     def __del__(self) -> None:
-        if not getattr(self, "_closed", True):
+        if not hasattr(self, "_wake"):  # __init__ did not get that far
+            return
+        unclosed = not self._closed
+        with contextlib.suppress(NtzcOSError):
+            self.close()
+        os.close(self._wake)
+        if unclosed:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
-            with contextlib.suppress(NtzcOSError):
-                self.close()
-        if hasattr(self, "_wake"):
-            os.close(self._wake)
 
     def __repr__(self) -> str:
         return f"<pyntzc.Tap on {self._interface}{', closed' if self._closed else ''}>"
@@ -577,7 +580,11 @@ def open(  # noqa: A001 - as pyntzc.open, like gzip.open
     if ring_size < 0 or ring_size > lib.NTZC_MAX_RING or ring_size & (ring_size - 1):
         raise ValueError(f"ring_size is a power of two, at most {lib.NTZC_MAX_RING}")
 
+    name = str(interface)
     if isinstance(interface, Port):
+        name = interface.name or interface.bus
+        if not interface.ifindex:
+            raise NoSuchPortError(errno.ENODEV, "its interface is in another namespace", name)
         interface = interface.ifindex
     options = ffi.new("struct ntzc_tap_options *")
     options.size = ffi.sizeof(options[0])
@@ -598,5 +605,5 @@ def open(  # noqa: A001 - as pyntzc.open, like gzip.open
     out = ffi.new("struct ntzc_tap **")
     code = lib.ntzc_tap_create(options, out)
     if code < 0:
-        raise os_error(code, str(interface), opening=True)
-    return Tap(out[0], str(interface), (tx_buffers, tx_buf_size))
+        raise os_error(code, name, opening=True)
+    return Tap(out[0], name, (tx_buffers, tx_buf_size))

@@ -9,6 +9,7 @@ import sys
 import click
 
 import pyntzc
+from pyntzc._cli._common import explain
 
 # subcommand -> its line in the overview; the module and its function have the same name
 _COMMANDS = {
@@ -60,13 +61,6 @@ class _Commands(click.Group):
 @click.version_option(pyntzc.__version__, prog_name="ntzc")
 def _main() -> None:
     """Tap network cards without a copy."""
-
-
-def explain(error: pyntzc.NtzcError) -> str:
-    """Return *error* as a line for a person."""
-    if isinstance(error, pyntzc.NtzcOSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
 
 
 def main() -> None:

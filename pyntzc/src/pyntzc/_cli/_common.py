@@ -12,7 +12,7 @@ from types import FrameType
 
 import click
 
-from pyntzc import TapStats
+from pyntzc import NtzcOSError, TapStats
 
 TICK_S = 0.2
 """How long a loop waits before it looks whether it is to end."""
@@ -48,6 +48,13 @@ def stop_on_signals() -> Iterator[Stop]:
 def note(text: str) -> None:
     """Tell the user *text*, on standard error, so that what is piped stays clean."""
     click.echo(f"ntzc: {text}", err=True)
+
+
+def explain(error: Exception) -> str:
+    """Return *error* as a line for a person."""
+    if isinstance(error, NtzcOSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def losses(stats: TapStats) -> str:

@@ -9,20 +9,13 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import click
 
 import pyntzc
-from pyntzc import Packet, Port, Tap
-from pyntzc._cli._common import TICK_S, Stop, losses, note, progress, stop_on_signals
-
-
-class _Sinks(NamedTuple):
-    """Where packets go."""
-
-    line: Callable[[Packet], str] | None
-    writer: Any  # _pcapng.Writer, whose module is imported only to write
+from pyntzc import Batch, NtzcError, Packet, Port, Tap
+from pyntzc._cli._common import TICK_S, Stop, explain, losses, note, progress, stop_on_signals
 
 
 def _text_line() -> Callable[[Packet], str]:
@@ -67,38 +60,48 @@ def _open_file(path: Path, stack: ExitStack) -> IO[bytes]:
     return stack.enter_context(path.open("wb"))
 
 
-def _capture(
-    tap: Tap,
-    sinks: _Sinks,
-    stop: Stop,
-    count: int | None,
-    duration_s: float | None,
-    quiet: bool,
-) -> int:
-    """Take packets until enough or told to stop; return how many."""
-    taken = 0
-    end = None if duration_s is None else time.monotonic() + duration_s
+class _Capture:
+    """Takes packets from a tap and hands them on."""
 
-    def describe() -> str:
-        return f"{taken} packets; {losses(tap.stats())}"
+    def __init__(self, tap: Tap, line: Callable[[Packet], str] | None, writer: Any) -> None:
+        self._tap = tap
+        self._line = line
+        self._writer = writer  # _pcapng.Writer, whose module is imported only to write
+        self.taken = 0
 
-    with progress(quiet, describe) as update:
-        while not stop and taken != count:
-            left = TICK_S if end is None else min(TICK_S, end - time.monotonic())
-            if left <= 0:
-                break
-            room = 64 if count is None else min(64, count - taken)
-            with tap.recv(room, left) as batch:
-                for packet in batch:
-                    if sinks.writer:
-                        sinks.writer.write(packet)
-                    if sinks.line:
-                        sys.stdout.write(sinks.line(packet) + "\n")
-                taken += len(batch)
-            if batch:
-                sys.stdout.flush()
-            update()
-    return taken
+    def run(self, stop: Stop, count: int | None, duration_s: float | None) -> None:
+        """Go on until there are enough, the time is up, or told to stop."""
+        end = None if duration_s is None else time.monotonic() + duration_s
+        with progress(self._line is None, self._describe) as update:
+            while not stop and self.taken != count:
+                left = TICK_S if end is None else min(TICK_S, end - time.monotonic())
+                if left <= 0:
+                    break
+                room = 64 if count is None else min(64, count - self.taken)
+                with self._tap.recv(room, left) as batch:
+                    self._hand_on(batch)
+                update()
+
+    def _describe(self) -> str:
+        return f"{self.taken} packets; {losses(self._tap.stats())}"
+
+    def _hand_on(self, batch: Batch) -> None:
+        for packet in batch:
+            if self._writer:
+                self._writer.write(packet)
+            if self._line:
+                sys.stdout.write(self._line(packet) + "\n")
+        self.taken += len(batch)
+        if batch:
+            sys.stdout.flush()
+
+
+def _missed(port: Port) -> int:
+    """Frames that the card has missed, or 0 if it is gone and took the number with it."""
+    try:
+        return port.stats().rx_missed
+    except NtzcError:
+        return 0
 
 
 @click.command("capture")
@@ -155,30 +158,31 @@ def command(
         from pyntzc._pcapng import Writer
     try:
         opened = pyntzc.open(
-            port.name, queues=queues or None, ring_size=ring, quota=quota, promisc=not no_promisc
+            port, queues=queues or None, ring_size=ring, quota=quota, promisc=not no_promisc
         )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    except ValueError as error:  # the kernel's refusal as well
+        raise click.UsageError(explain(error)) from error
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
         tap = stack.enter_context(opened)
-        before = port.stats()
+        missed_before = _missed(port)
         writer = None
         if path is not None:
-            writer = Writer(_open_file(path, stack), interface=port.name, mac=port.mac)
-
-        taken = _capture(tap, _Sinks(line, writer), stop, count, duration_s, line is None)
-
-        stats = tap.stats()
-        after = port.stats()
-        if writer is not None:
-            writer.write_statistics(
-                time.time_ns(),
-                received=stats.received + stats.lost,
-                dropped_card=after.rx_missed - before.rx_missed,
-                dropped_tap=stats.lost,
+            writer = Writer(_open_file(path, stack), interface=tap.interface, mac=port.mac)
+        capture = _Capture(tap, line, writer)
+        try:
+            capture.run(stop, count, duration_s)
+        finally:  # also when the card goes: what came before is worth something
+            stats = tap.stats()
+            missed = max(_missed(port) - missed_before, 0)
+            if writer is not None:
+                writer.write_statistics(
+                    time.time_ns(),
+                    received=stats.received + stats.lost,
+                    dropped_card=missed,
+                    dropped_tap=stats.lost,
+                )
+            note(
+                f"{capture.taken} packets captured; received {stats.received}, "
+                f"{losses(stats)}; the card missed {missed}"
             )
-        note(
-            f"{taken} packets captured; received {stats.received}, {losses(stats)}; "
-            f"the card missed {after.rx_missed - before.rx_missed}"
-        )
