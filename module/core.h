@@ -243,6 +243,7 @@ extern struct workqueue_struct *ntzc_wq;
 
 /* pool.c */
 struct ntzc_pool *ntzc_pool_create(struct ntzc_port *port, u32 n_bufs, u32 buf_size, bool tx);
+bool ntzc_pool_possible(u32 n_bufs, u32 buf_size);
 void ntzc_pool_get(struct ntzc_pool *pool);
 void ntzc_pool_put(struct ntzc_pool *pool);
 void ntzc_pool_unmap(struct ntzc_pool *pool);

@@ -176,6 +176,16 @@ static void ntzc_pool_cut(struct ntzc_pool *pool)
 	pool->n_free = pool->size;
 }
 
+/** ntzc_pool_possible() - Return: whether handles and offsets can name that many such buffers. */
+bool ntzc_pool_possible(u32 n_bufs, u32 buf_size)
+{
+	if (buf_size < NTZC_MIN_BUF || buf_size > NTZC_MAX_BUF || !is_power_of_2(buf_size))
+		return false;
+	/* offsets are 32 bits wide; one page is left for the rounding up */
+	return n_bufs && n_bufs <= min_t(u64, NTZC_MAX_BUFS, (1ull << 32) / buf_size) -
+				   PAGE_SIZE / NTZC_MIN_BUF;
+}
+
 /**
  * ntzc_pool_create() - make a pool and map it for the port's device
  * @port: the port
@@ -196,12 +206,9 @@ struct ntzc_pool *ntzc_pool_create(struct ntzc_port *port, u32 n_bufs, u32 buf_s
 	u32 per_page;
 	int err = -ENOMEM;
 
-	if (buf_size < NTZC_MIN_BUF || buf_size > NTZC_MAX_BUF || !is_power_of_2(buf_size))
+	if (!ntzc_pool_possible(n_bufs, buf_size))
 		return ERR_PTR(-EINVAL);
 	per_page = max_t(u32, PAGE_SIZE / buf_size, 1);
-	/* offsets are 32 bits wide, indices NTZC_HANDLE_INDEX_BITS */
-	if (!n_bufs || n_bufs > min_t(u64, NTZC_MAX_BUFS, (1ull << 32) / buf_size) - per_page)
-		return ERR_PTR(-EINVAL);
 
 	pool = kzalloc(sizeof(*pool), gfp);
 	if (!pool)
@@ -427,10 +434,10 @@ struct m_buf *m_buf_alloc(struct ntzc_pool *pool)
 
 	if (!ntzc_pool_alloc(pool, &m, 1, 0))
 		return NULL;
-	m->desc.offset = (m->desc.offset & ~(m->size - 1)) | NTZC_HEADROOM;
-	m->desc.len = 0;
-	m->desc.vlan_tci = 0;
-	m->desc.flags = 0;
+	m->desc = (struct ntzc_desc) {
+		.handle = m->desc.handle,
+		.offset = (m->desc.offset & ~(m->size - 1)) | NTZC_HEADROOM,
+	};
 	return m;
 }
 EXPORT_SYMBOL_GPL(m_buf_alloc);

@@ -50,6 +50,12 @@ static u32 ntzc_port_default_bufs(const struct ntzc_port *port)
 	return port->rx_slots + max(NTZC_RESERVE, port->rx_slots);
 }
 
+/* A batch more than the card's rings: with fewer, nothing could be delivered */
+static u32 ntzc_port_least_bufs(const struct ntzc_port *port)
+{
+	return port->rx_slots + NTZC_BATCH;
+}
+
 /**
  * ntzc_port_pool_get() - use the port's receive pool, made if there is none
  * @port: the port
@@ -59,7 +65,9 @@ static u32 ntzc_port_default_bufs(const struct ntzc_port *port)
 struct ntzc_pool *ntzc_port_pool_get(struct ntzc_port *port)
 {
 	if (!port->pool_users) {
-		u32 n = port->n_bufs ?: ntzc_port_default_bufs(port);
+		/* what was chosen for fewer or smaller rings must not starve these */
+		u32 n = port->n_bufs ? max(port->n_bufs, ntzc_port_least_bufs(port)) :
+				       ntzc_port_default_bufs(port);
 		u32 size = port->buf_size ?: ntzc_buf_size_for(port->frame_max);
 		struct ntzc_pool *pool = ntzc_pool_create(port, n, size, false);
 
@@ -399,8 +407,8 @@ int ntzc_port_configure(struct ntzc_port *port, u32 buf_size, u32 n_bufs)
 	if (buf_size && (!is_power_of_2(buf_size) || buf_size > NTZC_MAX_BUF ||
 			 buf_size < ntzc_buf_size_for(port->frame_max)))
 		return -EINVAL;
-	/* at least a batch more than the card's rings: else nothing could be delivered */
-	if (n_bufs && (n_bufs < port->rx_slots + NTZC_BATCH || n_bufs > NTZC_MAX_BUFS / 2))
+	if (n_bufs && (n_bufs < ntzc_port_least_bufs(port) ||
+		       !ntzc_pool_possible(n_bufs, buf_size ?: ntzc_buf_size_for(port->frame_max))))
 		return -EINVAL;
 
 	mutex_lock(&port->lock);

@@ -250,9 +250,10 @@ static int ntzc_tap_check(const struct ntzc_port *port, struct ntzc_attach *arg)
 		arg->ring_size = NTZC_DEFAULT_RING;
 	if (!arg->desc_size)
 		arg->desc_size = sizeof(struct ntzc_desc);
-	/* half the reserve: one tap that hoards leaves as much to the others */
+	/* half the reserve in all: one tap that hoards leaves as much to the others */
 	if (!arg->quota)
-		arg->quota = max_t(u32, reserve / 2, NTZC_DEFAULT_QUOTA_MIN);
+		arg->quota = max_t(u32, reserve / 2 / max_t(u32, hweight64(arg->queues), 1),
+				   NTZC_DEFAULT_QUOTA_MIN);
 
 	if (arg->queues & ~all || !is_power_of_2(arg->ring_size) ||
 	    arg->ring_size > NTZC_MAX_RING || arg->desc_size != sizeof(struct ntzc_desc))

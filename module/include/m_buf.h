@@ -117,7 +117,7 @@ static inline dma_addr_t m_buf_rx_dma(const struct m_buf *m)
 /**
  * m_buf_reserve() - make headroom in an empty packet
  * @m: a packet without data
- * @len: bytes to add to the headroom, at most m_buf_tailroom()
+ * @len: bytes to add to the headroom, less than m_buf_tailroom()
  */
 static inline void m_buf_reserve(struct m_buf *m, u32 len)
 {

@@ -193,7 +193,8 @@ struct ntzc_port_info {
  * struct ntzc_port_config - how a port's receive pool is made
  * @id: the port
  * @buf_size: 2048, 4096, 8192 or 16384 bytes; 0 lets the MTU decide
- * @n_bufs: buffers; 0 lets the rings' size decide
+ * @n_bufs: buffers; 0 lets the rings' size decide. If the rings grow later,
+ *	so does the pool, to what they need at least.
  * @flags: zero
  * @reserved: zero
  *

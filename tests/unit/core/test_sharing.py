@@ -111,7 +111,6 @@ def test_a_hoarder_of_one_queue_leaves_others_their_share(stage: Stage) -> None:
     assert other.stats().received == got + 8
 
 
-@pytest.mark.xfail(reason="the default quota is per queue: several queues' add up to the reserve")
 def test_a_hoarder_of_all_queues_leaves_others_their_share(stage: Stage) -> None:
     """Case 63, with the default quota."""
     card = stage.card(n_queues=4, n_bufs=32 + 512)
@@ -123,7 +122,6 @@ def test_a_hoarder_of_all_queues_leaves_others_their_share(stage: Stage) -> None
     assert other.stats().received == 8
 
 
-@pytest.mark.xfail(reason="a pool that was chosen for small rings stays when the rings grow")
 def test_a_chosen_pool_that_the_rings_outgrew_still_delivers(stage: Stage) -> None:
     """Case 90: PORT_CONFIG for two queues of four, then all four (ethtool -L)."""
     card = stage.card(n_queues=4, rx_ring=64, n_bufs=4 * 64 + 64)
@@ -137,7 +135,6 @@ def test_a_chosen_pool_that_the_rings_outgrew_still_delivers(stage: Stage) -> No
     assert tap.stats().received > 0
 
 
-@pytest.mark.xfail(reason="only n_bufs is limited, not its product with buf_size")
 def test_a_pool_that_can_never_be_made_is_refused_at_once(stage: Stage) -> None:
     """Case 42: 2**19 buffers of 16 KiB are 8 GiB, and offsets have 32 bits."""
     card = stage.card()

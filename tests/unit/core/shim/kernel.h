@@ -61,6 +61,7 @@ typedef unsigned int gfp_t;
 #define ilog2(n)		(63 - __builtin_clzll(n))
 #define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
 #define roundup_pow_of_two(n)	((n) <= 1 ? 1ull : 1ull << (ilog2((n) - 1) + 1))
+#define hweight64(n)		((u32)__builtin_popcountll(n))
 #define __ffs64(x)		((unsigned int)__builtin_ctzll(x))
 #define array_size(n, size)	((size_t)(n) * (size))
 #define struct_size(p, member, n) (sizeof(*(p)) + (size_t)(n) * sizeof((p)->member[0]))
