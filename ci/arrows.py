@@ -19,7 +19,7 @@ _INCLUDES = {
     "driver": {"ntzc.h", "m_buf.h", "ntzc_driver.h"},
     "libntzc": {"ntzc.h", "libntzc.h"},
     "pyntzc": {"ntzc.h", "libntzc.h"},
-    "bench": {"ntzc.h", "libntzc.h"},
+    "bench": {"ntzc.h", "libntzc.h", "marker.h"},
 }
 
 # folder -> what its C files may not say

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ci import arrows
+from ci import abi_doc, arrows
 from emulation import kernels, modules
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,6 +52,7 @@ def _sparse() -> str:
 
 CHECKS: dict[str, Callable[[], str]] = {
     "arrows": lambda: "\n".join(arrows.faults()),
+    "abi": lambda: "" if abi_doc.is_current() else "docs/abi.md is stale: python -m ci.abi_doc",
     "ruff": lambda: _run(sys.executable, "-m", "ruff", "check", *_python_folders()),
     "format": lambda: _run(sys.executable, "-m", "ruff", "format", "--check", *_python_folders()),
     "mypy": lambda: _run(sys.executable, "-m", "mypy", *_python_folders()),
@@ -60,14 +63,15 @@ CHECKS: dict[str, Callable[[], str]] = {
 
 def main(names: list[str]) -> int:
     """Run the checks; return 1 if any found something."""
-    failed = []
-    for name in names or CHECKS:
-        found = CHECKS[name]()
-        print(f"lint: {name}: {'FAILED' if found else 'ok'}", flush=True)
-        if found:
-            failed.append(name)
-            print(found)
-    return bool(failed)
+    failed = False
+    wanted = names or list(CHECKS)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, found in zip(wanted, pool.map(lambda n: CHECKS[n](), wanted), strict=True):
+            print(f"lint: {name}: {'FAILED' if found else 'ok'}", flush=True)
+            if found:
+                failed = True
+                print(found)
+    return failed
 
 
 if __name__ == "__main__":

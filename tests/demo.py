@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pcapng
 from scapy.layers.dns import DNS, DNSQR, DNSRR
@@ -38,8 +39,8 @@ def conversation() -> list[bytes]:
     ab, ba = Ether(src=_A, dst=_B), Ether(src=_B, dst=_A)
     there, back = IP(src="192.0.2.1", dst="192.0.2.2"), IP(src="192.0.2.2", dst="192.0.2.1")
     there6 = IPv6(src="2001:db8::1", dst="2001:db8::2")
-    client = {"sport": 40000, "dport": 80}
-    server = {"sport": 80, "dport": 40000}
+    client: dict[str, Any] = {"sport": 40000, "dport": 80}
+    server: dict[str, Any] = {"sport": 80, "dport": 40000}
     request = b"GET / HTTP/1.1\r\nHost: example.net\r\n\r\n"
     reply = b"HTTP/1.1 200 OK\r\nContent-Length: 1024\r\n\r\n" + bytes(range(256)) * 4
     question = DNSQR(qname="example.net")
