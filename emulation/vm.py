@@ -451,14 +451,15 @@ class VM:
             try:
                 names[:] = self.listdir(folder)
                 number = self.read_file(f"{folder}/{names[0]}/ifindex").decode().strip()
-                # udev files an interface once it has given it its final name.
                 self.read_file(f"/run/udev/data/n{number}")
             except (FileNotFoundError, IndexError):
                 return False
-            return names == self.listdir(folder)
+            return True
 
         self.wait_until(settled, timeout_s, f"an interface of card {index}")
-        return names[0]
+        # udev has seen it by now; once it has dealt with it, the name is final.
+        self.run(["udevadm", "settle"])
+        return self.listdir(folder)[0]
 
     def wait_carrier(self, index: int, up: bool = True, timeout_s: float = 60) -> None:
         """Wait until the interface of card *index*, which is set up, has (or lacks) a link."""
