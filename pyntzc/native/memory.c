@@ -96,6 +96,8 @@ static int memory_close(struct memory *m, bool keep)
 		return 0;
 	if (keep)
 		memory_flush(m);
+	else
+		m->open = false; /* whatever happens, nothing of the parent's is released */
 	m->n_pending = 0;
 	if (!m->viewed) {
 		memory_destroy(m);

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+import pyntzc._handle
+import pyntzc._send
 import pyntzc._tap
 from pyntzc._libntzc import ffi, lib
 
@@ -204,8 +206,11 @@ class FakeCard:
             callback = ffi.callback(kind, function)
             self._callbacks.append(callback)
             address = int(ffi.cast("uintptr_t", callback))
-            monkeypatch.setattr(pyntzc._tap, name, address)
-        monkeypatch.setattr(pyntzc._tap, "lib", _FakeLib(self))
+            for module in (pyntzc._handle, pyntzc._send, pyntzc._tap):
+                if hasattr(module, name):
+                    monkeypatch.setattr(module, name, address)
+        for module in (pyntzc._handle, pyntzc._send, pyntzc._tap):
+            monkeypatch.setattr(module, "lib", _FakeLib(self))
 
 
 class _FakeLib:

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The tap's handle: its life, its end, forks and waiting. What it does is in the other files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+import time
+import warnings
+import weakref
+from types import TracebackType
+from typing import Any, Self
+
+from pyntzc import _frames
+from pyntzc._errors import ClosedError, NtzcOSError, ReleasedError, ViewInUseError, os_error
+from pyntzc._libntzc import ffi, lib
+
+BATCH = 64
+"""Frames that are dealt with at a time unless somebody says otherwise."""
+
+_SLICE_S = 0.001
+
+
+def address_of(pointer: Any) -> int:
+    """Return the address in a pointer of cffi's."""
+    return int(ffi.cast("uintptr_t", pointer))
+
+
+def deadline_of(timeout_s: float | None) -> float | None:
+    """Return when the time is up, None for never."""
+    return None if timeout_s is None else time.monotonic() + timeout_s
+
+
+def time_left(deadline: float | None) -> float | None:
+    """Return the seconds until *deadline*, None for no end."""
+    return None if deadline is None else deadline - time.monotonic()
+
+
+_RELEASE = address_of(ffi.addressof(lib, "ntzc_tap_release"))
+_DETACH = address_of(ffi.addressof(lib, "ntzc_tap_detach"))
+_DESTROY = address_of(ffi.addressof(lib, "ntzc_tap_destroy"))
+
+
+class Handle:
+    """An open tap of libntzc, and the memory that outlives it while views need it."""
+
+    def __init__(self, tap: Any, interface: str, tx: tuple[int, int]) -> None:
+        info = lib.ntzc_tap_info(tap)
+        memory = ffi.cast("struct ntzc_tap_memory *", tap)
+        self._tap = tap
+        self._tx_options = tx
+        self._tx_ready = False
+        self._fd: int = lib.ntzc_tap_fd(tap)
+        self._interface = interface
+        self._closed = False
+        self._lock = threading.Lock()  # a call into libntzc, against the end of the tap
+        # what dies unreleased waits for company, but never holds much of the quota
+        limit = min(max(info.quota // 4, 1), BATCH)
+        self._memory = _frames.Memory(
+            address_of(tap),
+            _RELEASE,
+            _DETACH,
+            _DESTROY,
+            address_of(memory.rx),
+            info.rx_bytes,
+            limit,
+            ReleasedError,
+            ClosedError,
+            ViewInUseError,
+        )
+        self.port_id: int = info.port_id
+        """The card's :attr:`Port.id`."""
+        self.queues: tuple[int, ...] = _bits(info.queues)
+        """The card's receive queues that it reads."""
+        self.ring_size: int = info.ring_size
+        """Frames that may wait, per queue."""
+        self.quota: int = info.quota
+        """Frames that it may hold, per queue."""
+        self.buf_size: int = info.buf_size
+        """Bytes in a receive buffer."""
+        self.frame_max: int = info.frame_max
+        """The longest frame when it was opened, bytes without FCS."""
+        self.headroom: int = info.headroom
+        """Bytes before a received frame in its buffer."""
+        self._pollers: list[select.poll] = []
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        _taps.add(self)
+
+    @property
+    def interface(self) -> str:
+        """The interface, as it was given to :func:`open`."""
+        return self._interface
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self._closed
+
+    def fileno(self) -> int:
+        """Return the file, for select, poll and asyncio: readable when packets wait."""
+        self._check()
+        return self._fd
+
+    def close(self) -> None:
+        """Give everything back, packets that are still held included. Again: no effect.
+
+        Packets then raise :class:`ClosedError`. Views that are still alive keep showing
+        their bytes, from a private copy.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        os.eventfd_write(self._wake, 1)  # calls that wait look up, and see it
+        with self._lock:
+            code = self._memory.close(True)
+        if code < 0:  # all goes back with the last view instead
+            raise os_error(code, self._interface)
+
+    def __enter__(self) -> Self:
+        """Return itself; leaving closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def __del__(self) -> None:
+        if not hasattr(self, "_wake"):  # __init__ did not get that far
+            return
+        unclosed = "" if self._closed else f"unclosed {self!r}"
+        with contextlib.suppress(NtzcOSError):
+            self.close()
+        os.close(self._wake)
+        if unclosed:
+            warnings.warn(unclosed, ResourceWarning, source=self, stacklevel=2)
+
+    def __repr__(self) -> str:
+        return f"<pyntzc.Tap on {self._interface}{', closed' if self._closed else ''}>"
+
+    def _check(self) -> None:
+        if self._closed:
+            raise ClosedError("the tap is closed")
+
+    def _abandon(self) -> None:
+        """In a forked child: let go of the parent's tap, touching nothing of it."""
+        self._closed = True
+        self._lock = threading.Lock()
+        self._memory.close(False)
+
+    def _wait(self, events: int, deadline: float | None) -> bool:
+        """Wait for *events*, an error, or the tap's end; return whether it was in time."""
+        left = time_left(deadline)
+        if left is not None and left <= 0:
+            return False
+        return bool(self._poller(events).poll(None if left is None else left * 1000))
+
+    def _wait_to_receive(self, deadline: float | None) -> bool:
+        """As _wait(), for packets, by a poll object that was made before: waits are frequent."""
+        left = time_left(deadline)
+        if left is not None and left <= 0:
+            return False
+        try:
+            poller = self._pollers.pop()  # one for each thread that waits at a time
+        except IndexError:
+            poller = self._poller(select.POLLIN)
+        ready = poller.poll(None if left is None else left * 1000)
+        self._pollers.append(poller)
+        return bool(ready)
+
+    def _poller(self, events: int) -> select.poll:
+        poller = select.poll()
+        if events:
+            poller.register(self._fd, events)
+        poller.register(self._wake, select.POLLIN)
+        return poller
+
+    def _wait_slice(self, events: int, deadline: float | None) -> bool:
+        """Wait for what poll may not tell, a moment at most; return whether it was in time."""
+        left = time_left(deadline)
+        if left is not None and left <= 0:
+            return False
+        self._wait(events, deadline_of(_SLICE_S if left is None else min(left, _SLICE_S)))
+        return True
+
+
+# the taps of this process, so that a forked child can let go of them
+_taps: weakref.WeakSet[Handle] = weakref.WeakSet()
+
+
+def _abandon_all() -> None:
+    for tap in list(_taps):
+        tap._abandon()
+    _taps.clear()
+
+
+os.register_at_fork(after_in_child=_abandon_all)
+
+
+def _bits(mask: int) -> tuple[int, ...]:
+    return tuple(bit for bit in range(mask.bit_length()) if mask >> bit & 1)
