@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes as c
+import errno
 import fcntl
 import mmap
 import os
@@ -261,6 +262,23 @@ class Tap:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+def commands_not_refused(fd: int) -> str:
+    """Try every command number, direction and some sizes, none of them right; return the first
+    that does anything but fail with ENOTTY, or nothing.
+    """
+    space = buffer(4096)
+    for number in range(256):
+        for direction in range(4):
+            for size in (0, 8, 31, 4095):
+                command = _ioc(direction, number, size)
+                if command == TX_DRAIN:
+                    continue
+                result = call("ioctl", fd, command, space)
+                if result != (-1, errno.ENOTTY):
+                    return f"{command:#x}: {result}"
+    return ""
 
 
 def ports() -> list[PortInfo]:
