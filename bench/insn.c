@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The program whose instructions are counted: receives, sends or forwards
- * frames through libntzc, in batches, and sets mark 1 after the first COUNT
- * frames, mark 2 after the second, mark 3 after the third. Receiving touches
- * one byte of each frame. A batch that is not full is followed by a pause, in
+ * frames through libntzc, in batches, and sets mark 1 after 2 * COUNT frames
+ * (every page is mapped by then), mark 2 after COUNT more, mark 3 after COUNT
+ * more. Receiving touches one byte of each frame. A batch that is not full is followed by a pause, in
  * which frames gather: what is counted is the work of full batches.
  */
 #include <errno.h>
@@ -126,7 +126,7 @@ int main(int argc, char **argv)
 	puts("ready");
 	fflush(stdout);
 	for (unsigned int mark = 1; mark <= 3; mark++) {
-		while (done < count * mark)
+		while (done < count * (mark + 1))
 			done += (unsigned int)(argv[1][0] == 'r' ? receive(tap) :
 					       argv[1][0] == 'f' ? forward(tap) :
 					       transmit(tap, len));

@@ -262,8 +262,8 @@ static void ntzc_port_stop(struct ntzc_port *port)
  *
  * Calls &ntzc_port_ops.start. A pool that taps use already stays as it is.
  *
- * Context: process, RTNL held. Return: 0, -EBUSY if that pool's buffers are too
- * small for the port's frames, -ENOMEM, or what start returned.
+ * Context: process, RTNL held.
+ * Return: 0, -ENODEV after detach, -EBUSY if that pool's buffers are too small for the port's frames, -ENOMEM, or what start returned.
  */
 int ntzc_port_up(struct ntzc_port *port, unsigned int rx_slots)
 {
@@ -271,6 +271,9 @@ int ntzc_port_up(struct ntzc_port *port, unsigned int rx_slots)
 	int err;
 
 	mutex_lock(&port->lock);
+	err = -ENODEV;
+	if (port->gone)
+		goto unlock;
 	port->rx_slots = rx_slots;
 	err = -EBUSY;
 	if (port->rx_pool && 1u << port->rx_pool->shift < ntzc_buf_size_for(port->frame_max))
