@@ -263,7 +263,8 @@ static void ntzc_port_stop(struct ntzc_port *port)
  * Calls &ntzc_port_ops.start. A pool that taps use already stays as it is.
  *
  * Context: process, RTNL held.
- * Return: 0, -ENODEV after detach, -EBUSY if that pool's buffers are too small for the port's frames, -ENOMEM, or what start returned.
+ * Return: 0, -ENODEV after detach, -EBUSY if that pool's buffers are too small
+ * for the port's frames, -ENOMEM, or what start returned.
  */
 int ntzc_port_up(struct ntzc_port *port, unsigned int rx_slots)
 {
