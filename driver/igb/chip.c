@@ -30,6 +30,7 @@ const struct ntzc_igb_chip ntzc_igb_chips[] = {
 		.rx_base	= 0xc000,	/* [8.10.5] on; below is an alias of four */
 		.tx_base	= 0xe000,
 		.queue_stride	= 0x40,
+		.uta		= true,
 		.ivar		= true,		/* [7.3.1.2] */
 		.sctp_csum	= true,
 		.dtxctl		= true,

@@ -202,10 +202,15 @@ static int ntzc_igb_nway_reset(struct net_device *netdev)
 /* Have the running card take on a setting that it reads when it starts */
 static int ntzc_igb_restart(struct ntzc_igb *igb)
 {
+	int err;
+
 	if (!igb->started)
 		return 0;
 	ntzc_igb_stop(igb, -ENETDOWN);
-	return ntzc_igb_start(igb);
+	err = ntzc_igb_start(igb);
+	if (err)
+		ntzc_igb_ask_reset(igb, NTZC_IGB_UNASKED);	/* which tries again and again */
+	return err;
 }
 
 static void ntzc_igb_get_pauseparam(struct net_device *netdev, struct ethtool_pauseparam *pause)
@@ -220,10 +225,14 @@ static void ntzc_igb_get_pauseparam(struct net_device *netdev, struct ethtool_pa
 static int ntzc_igb_set_pauseparam(struct net_device *netdev, struct ethtool_pauseparam *pause)
 {
 	struct ntzc_igb *igb = netdev_priv(netdev);
+	struct ntzc_igb_link *link = &igb->link;
 
-	igb->link.fc_autoneg = pause->autoneg;
-	igb->link.fc_rx = pause->rx_pause;
-	igb->link.fc_tx = pause->tx_pause;
+	if (link->fc_autoneg == !!pause->autoneg && link->fc_rx == !!pause->rx_pause &&
+	    link->fc_tx == !!pause->tx_pause)
+		return 0;
+	link->fc_autoneg = pause->autoneg;
+	link->fc_rx = pause->rx_pause;
+	link->fc_tx = pause->tx_pause;
 	return ntzc_igb_restart(igb);
 }
 

@@ -134,6 +134,8 @@ void ntzc_igb_filter_init(struct ntzc_igb *igb)
 		igb->mta[i] = 0;
 	}
 	netif_addr_unlock_bh(igb->netdev);
+	for (i = 0; igb->chip->uta && i < IGB_UTA_REGS; i++)
+		ntzc_igb_wr(igb, IGB_UTA(i), 0);
 	for (i = 0; i < IGB_VFTA_REGS; i++)
 		ntzc_igb_wr(igb, IGB_VFTA(i), igb->vfta[i]);
 }

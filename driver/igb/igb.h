@@ -49,6 +49,7 @@
  * @tx_base: registers of transmit queue 0
  * @queue_stride: from one queue's registers to the next one's
  * @rxpb_kib: receive's share of the packet buffer, to be set; 0: read RXPBS
+ * @uta: has a unicast hash table, which is not used and must be zero
  * @ivar: vectors are assigned by IVAR and GPIE; else by MSIXBM and CTRL_EXT
  * @eitr_twice: EITR takes the interval in its upper half too, to restart it
  * @reta_shift: of a queue's number in RETA
@@ -66,6 +67,7 @@ struct ntzc_igb_chip {
 	u16 queue_stride;
 	u8 rxpb_kib;
 	u8 reta_shift;
+	bool uta;
 	bool ivar;
 	bool eitr_twice;
 	bool ctx_per_queue;
@@ -297,6 +299,7 @@ int ntzc_igb_nvm_mac(struct ntzc_igb *igb, u8 *addr);
 void ntzc_igb_mac_quiesce(struct ntzc_igb *igb);
 int ntzc_igb_mac_reset(struct ntzc_igb *igb);
 void ntzc_igb_mac_init(struct ntzc_igb *igb);
+void ntzc_igb_mac_vlan_strip(struct ntzc_igb *igb, bool strip);
 void ntzc_igb_mac_enable(struct ntzc_igb *igb);
 void ntzc_igb_mac_rx_flush(struct ntzc_igb *igb);
 void ntzc_igb_driver_loaded(struct ntzc_igb *igb, bool loaded);

@@ -210,6 +210,16 @@ static void ntzc_igb_mac_rss(struct ntzc_igb *igb)
 }
 
 /**
+ * ntzc_igb_mac_vlan_strip() - have VLAN tags taken out of received frames, or left in
+ * @igb: the card
+ * @strip: which
+ */
+void ntzc_igb_mac_vlan_strip(struct ntzc_igb *igb, bool strip)
+{
+	ntzc_igb_ctrl_change(igb, IGB_CTRL_VME, strip ? IGB_CTRL_VME : 0);
+}
+
+/**
  * ntzc_igb_mac_init() - program all but the rings, the vectors and the link
  * @igb: the card, just reset
  */
@@ -236,9 +246,7 @@ void ntzc_igb_mac_init(struct ntzc_igb *igb)
 		    ntzc_igb_frame_max(igb->netdev) + VLAN_HLEN + ETH_FCS_LEN);
 	/* an erratum of both cards: they must not parse IPv6 extension headers */
 	ntzc_igb_wr(igb, IGB_RFCTL, ntzc_igb_rd(igb, IGB_RFCTL) | IGB_RFCTL_IPV6_EX_DIS);
-	ntzc_igb_ctrl_change(igb, igb->netdev->features & NETIF_F_HW_VLAN_CTAG_RX ?
-			     0 : IGB_CTRL_VME,
-			     igb->netdev->features & NETIF_F_HW_VLAN_CTAG_RX ? IGB_CTRL_VME : 0);
+	ntzc_igb_mac_vlan_strip(igb, igb->netdev->features & NETIF_F_HW_VLAN_CTAG_RX);
 
 	if (igb->chip->dtxctl)
 		ntzc_igb_wr(igb, IGB_DTXCTL,

@@ -117,8 +117,7 @@ static int ntzc_igb_set_features(struct net_device *netdev, netdev_features_t fe
 	if (!igb->started)
 		return 1;
 	if (changed & NETIF_F_HW_VLAN_CTAG_RX)
-		ntzc_igb_ctrl_change(igb, IGB_CTRL_VME,
-				     features & NETIF_F_HW_VLAN_CTAG_RX ? IGB_CTRL_VME : 0);
+		ntzc_igb_mac_vlan_strip(igb, features & NETIF_F_HW_VLAN_CTAG_RX);
 	if (changed & NETIF_F_HW_VLAN_CTAG_FILTER) {
 		netif_addr_lock_bh(netdev);
 		ntzc_igb_set_rx_mode(netdev);

@@ -113,7 +113,7 @@ static void ntzc_igb_stats_read(struct ntzc_igb *igb, bool add)
 			igb->stats[i] += val;
 	}
 	for (i = 0; i < igb->n_queues; i++) {
-		u32 val = ntzc_igb_rd(igb, ntzc_igb_rx_reg(igb, i, IGB_RX_QDPC));
+		u32 val = ntzc_igb_rd(igb, IGB_RQDPC(i));
 
 		if (add && !READ_ONCE(igb->gone))
 			igb->rx_no_desc[i] += val;
