@@ -48,7 +48,15 @@ def test_capture_prints_lines_and_writes_what_tcpdump_and_tshark_read(
     bench: Bench, tmp_path: Path
 ) -> None:
     frames = [frame(n, 60 + n) for n in range(100)]
-    command = [PYTHON / "bin/ntzc", "capture", bench.iface, "-c", "100", "-w", "/tmp/t.pcapng"]
+    command: list[str | Path] = [
+        PYTHON / "bin/ntzc",
+        "capture",
+        bench.iface,
+        "-c",
+        "100",
+        "-w",
+        "/tmp/t.pcapng",
+    ]
     done = with_traffic(bench, command, frames)
     assert len(done.stdout.splitlines()) == 100
     assert "lost 0" in done.stderr
