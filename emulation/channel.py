@@ -69,7 +69,9 @@ class Channel:
         self._port = port
         self._died = died
         self._on_lost = lost
-        self._sending = threading.Lock()
+        # Reentrant: the garbage collector may run while it is held, and end a reference into
+        # the guest, which sends a message of its own.
+        self._sending = threading.RLock()
         self._changed = threading.Condition()
         self._replies: dict[int, protocol.Message] = {}
         self._processes: dict[int, Process] = {}
@@ -158,9 +160,10 @@ class Channel:
         return self._next_id - 1
 
     def _send(self, head: dict[str, Any], payload: bytes = b"") -> None:
+        message = protocol.encode(head, payload)
         try:
             with self._sending:
-                self._port.sendall(protocol.encode(head, payload))
+                self._port.sendall(message)
         except OSError:
             raise self._died() from None
 
