@@ -14,7 +14,7 @@ from scapy.layers.l2 import Ether
 from .conftest import Bench
 from .frames import FLAGS, HANDLE, HASH, OFFSET, QUEUE, VLAN_TCI, frame
 
-WINDOW = 512  # frames on their way at once: less than the tap's quota
+WINDOW = 256  # frames on their way at once: less than the tap's quota
 
 
 def windows(total: int) -> Iterator[range]:
