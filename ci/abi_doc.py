@@ -47,7 +47,7 @@ def _fields(lines: list[str]) -> Iterator[tuple[str, str]]:
 def _struct(name: str, comment: str, body: str) -> str:
     brief, _, rest = comment.partition("\n")
     head = rest.partition("\n\n")
-    members = re.finditer(r"^\t(\w+)\s+(\w+)(\[\w+\])?;", body, re.M)
+    members = re.finditer(r"^\t((?:struct )?\w+)\s+(\w+)(\[\w+\])?;", body, re.M)
     types = {found[2]: found[1] + (found[3] or "") for found in members}
     out = [f"## struct {name}", "", brief.partition(" - ")[2].capitalize() + ".", ""]
     out += ["| field | type | meaning |", "|---|---|---|"]

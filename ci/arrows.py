@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _INCLUDES = {
     "module": {"ntzc.h", "m_buf.h", "ntzc_driver.h"},
     "driver": {"ntzc.h", "m_buf.h", "ntzc_driver.h"},
-    "libntzc": {"ntzc.h", "libntzc.h"},
+    "libntzc": {"ntzc.h", "ntzc_ring.h", "libntzc.h"},
     "pyntzc": {"ntzc.h", "libntzc.h"},
     "bench": {"ntzc.h", "libntzc.h", "marker.h"},
 }
@@ -33,7 +33,7 @@ _IMPORTS = {
     "pyntzc": set[str](),
     "emulation": {"ci"},
     "ci": {"emulation"},
-    "bench": {"emulation"},
+    "bench": {"emulation", "pyntzc"},
 }
 _OURS = set(_IMPORTS) | {"tests"}
 

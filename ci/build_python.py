@@ -15,7 +15,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "build/python"
-_SOURCES = ("pyproject.toml", "setup.py", "pyntzc", "libntzc", "module/include/ntzc.h")
+_SOURCES = (
+    "pyproject.toml",
+    "setup.py",
+    "pyntzc",
+    "libntzc",
+    "module/include/ntzc.h",
+    "module/include/ntzc_ring.h",
+)
 _SUFFIXES = {".c", ".h", ".py", ".pyi", ".toml", ".typed", ".map"}
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """All that is checked without running anything: arrows, checkpatch, sparse, ruff, mypy.
 
-``python -m ci.lint [NAME...]`` runs all checks, or those named.
+``python -m ci.lint [NAME...]`` runs all quick checks, or those named; of the slow ones,
+see :mod:`ci.analyze`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ci import abi_doc, arrows
+from ci import abi_doc, analyze, arrows
 from emulation import kernels, modules
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,13 +33,11 @@ def _python_folders() -> list[str]:
 
 
 def _checkpatch() -> str:
-    script = subprocess.run(
-        ["ci/setup", "--print-checkpatch"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
     kernel_code = [p for d in ("module", "driver") for p in sorted((ROOT / d).rglob("*.[ch]"))]
     options = ["--no-tree", "--strict", "--quiet", "--terse", "--max-line-length=100"]
     # FILE_PATH_CHANGES asks about a list of maintainers, which is the kernel's own
     options += ["--ignore", "FILE_PATH_CHANGES", "--no-summary"]
+    script = str(analyze.scripts() / "checkpatch.pl")
     return _run("perl", script, *options, "--file", *map(str, kernel_code))
 
 
@@ -59,14 +58,23 @@ CHECKS: dict[str, Callable[[], str]] = {
     "checkpatch": _checkpatch,
     "sparse": _sparse,
 }
+SLOW: dict[str, Callable[[], str]] = {
+    "cocci": analyze.coccinelle,
+    "clang-modules": analyze.clang_modules,
+    "clang-lib": analyze.clang_lib,
+}
 
 
 def main(names: list[str]) -> int:
     """Run the checks; return 1 if any found something."""
     failed = False
+    every = CHECKS | SLOW
     wanted = names or list(CHECKS)
+    if unknown := set(wanted) - set(every):
+        print(f"lint: no check {', '.join(unknown)}: choose from {', '.join(every)}")
+        return 1
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for name, found in zip(wanted, pool.map(lambda n: CHECKS[n](), wanted), strict=True):
+        for name, found in zip(wanted, pool.map(lambda n: every[n](), wanted), strict=True):
             print(f"lint: {name}: {'FAILED' if found else 'ok'}", flush=True)
             if found:
                 failed = True

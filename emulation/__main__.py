@@ -13,6 +13,7 @@ from emulation import kernels, modules
 from emulation.errors import VMError
 from emulation.kernels import KernelError
 from emulation.modules import BuildError
+from emulation.toolchain import ToolchainError
 
 if TYPE_CHECKING:
     from emulation.vm import VM
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     for sub in (shell, run):
         sub.add_argument("kernel", nargs="?", default=_DEFAULT_KERNEL)
         sub.add_argument("--cards", type=int, default=2, help="82576 cards (default: 2)")
-        sub.add_argument("--cpus", type=int, default=2, help="processors (default: 2)")
+        sub.add_argument("--cpus", type=int, help="processors (default: by the kernel)")
         sub.add_argument("--memory", default="2G", help="default: 2G")
         sub.add_argument("--cross", action="store_true", help="join cards 0 and 1 by a cable")
         sub.add_argument("--append", default="", help="more words for the kernel")
@@ -123,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = {"kernels": _kernels, "modules": _modules}.get(args.command, _machine)
     try:
         return command(args)
-    except (KernelError, BuildError, VMError, OSError) as error:
+    except (KernelError, ToolchainError, BuildError, VMError, OSError) as error:
         print(f"emulation: {error}", file=sys.stderr)
         return 1
 

@@ -44,6 +44,9 @@ def replacing(target: Path) -> Iterator[Path]:
     An exception leaves *target* as it was. The caller holds the lock that guards *target*.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    # of a run that was killed: nobody else is at it, and a kernel's sources are large
+    for left in target.parent.glob(f".{target.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         yield scratch

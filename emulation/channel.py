@@ -60,12 +60,18 @@ class Channel:
         port: the connected socket of the agent's virtio-serial port.
         died: makes the exception to raise once the connection is lost.
         lost: called, once and from the reader, when the connection is lost.
+        pace: by what every deadline is multiplied; see :mod:`emulation.pace`.
 
     """
 
     def __init__(
-        self, port: socket.socket, died: Callable[[], VMError], lost: Callable[[], None]
+        self,
+        port: socket.socket,
+        died: Callable[[], VMError],
+        lost: Callable[[], None],
+        pace: float = 1,
     ) -> None:
+        self.pace = pace
         self._port = port
         self._died = died
         self._on_lost = lost
@@ -93,6 +99,8 @@ class Channel:
             VMDied: the connection is lost.
 
         """
+        if timeout_s is not None:
+            timeout_s *= self.pace
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with self._changed:
             while not condition():
@@ -100,7 +108,7 @@ class Channel:
                     raise self._died()
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
-                    raise GuestTimeout(f"waited {timeout_s} s for {what}")
+                    raise GuestTimeout(f"waited {timeout_s:g} s for {what}")
                 self._changed.wait(left)
 
     def spawn(

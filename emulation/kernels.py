@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Distribution kernels, fetched once into the cache and never installed.
+"""Distribution kernels, fetched or built once into the cache and never installed.
 
 ``ci/kernels.toml`` lists them. A fetched kernel is a folder with its image, modules,
 headers and kbuild tools, adjusted so that out-of-tree modules build from there, and a
-record of the versions taken: while that record stands, no network is needed.
+record of the versions taken: while that record stands, no network is needed. A kernel that
+is built here (:mod:`emulation.source`) is such a folder too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emulation import source
 from emulation.apt import AptError, PrivateApt
 from emulation.cache import REPOSITORY, cache_dir, locked, replacing
 
@@ -43,6 +45,11 @@ class Kernel:
         release: what ``uname -r`` says inside it.
         version: the Debian package's version.
         root: the folder that the packages were extracted into.
+        pace: by what deadlines are multiplied, as it is that much slower than others.
+        append: words for its command line.
+        cpus: how many processors its machine has, unless another number is asked for.
+        toolchain: the Debian release whose compiler its headers want; empty: any will do.
+        aids: what it looks for by itself; see ``tests/integration/aftermath.py``.
 
     """
 
@@ -50,6 +57,11 @@ class Kernel:
     release: str
     version: str
     root: Path
+    pace: float = 1
+    append: str = ""
+    cpus: int = 2
+    toolchain: str = ""
+    aids: tuple[str, ...] = ()
 
     @property
     def image(self) -> Path:
@@ -89,48 +101,78 @@ def fetch(name: str, *, update: bool = False) -> Kernel:
     if entry is None:
         raise KernelError(f"no kernel {name!r}: choose from {', '.join(known())}")
     folder = cache_dir() / "kernels" / name
-    if not update and (kernel := _recorded(name, folder)):
+    if not update and (kernel := _recorded(name, entry, folder)):
         return kernel
     with locked(f"kernel-{name}"):
-        kernel = _recorded(name, folder)
+        kernel = _recorded(name, entry, folder)
         if kernel and not update:
             return kernel
         try:
-            return _fetch(name, entry, folder, kernel)
-        except (AptError, subprocess.CalledProcessError) as error:
+            _fetch(entry, folder, kernel)
+        except (AptError, source.SourceError, subprocess.CalledProcessError) as error:
             raise KernelError(f"kernel {name}: {error}") from error
+        kernel = _recorded(name, entry, folder)
+        assert kernel
+        return kernel
 
 
-def _recorded(name: str, folder: Path) -> Kernel | None:
+def _recorded(name: str, entry: dict[str, Any], folder: Path) -> Kernel | None:
     try:
         record = json.loads((folder / _RECORD).read_text())
     except FileNotFoundError:
         return None
-    if record["layout"] != _LAYOUT:
+    if record["layout"] != _LAYOUT or record.get("fragments", "") != _fragments(entry):
         return None
-    return Kernel(name, record["release"], record["version"], folder)
+    return Kernel(
+        name,
+        record["release"],
+        record["version"],
+        folder,
+        pace=entry.get("pace", 1),
+        append=entry.get("append", ""),
+        cpus=entry.get("cpus", 2),
+        toolchain=entry.get("toolchain", ""),
+        aids=tuple(entry.get("aids", ())),
+    )
 
 
-def _fetch(name: str, entry: dict[str, Any], folder: Path, have: Kernel | None) -> Kernel:
+def _fragments(entry: dict[str, Any]) -> str:
+    """Sum up how the kernel is configured, if it is built here."""
+    return source.fragments_digest(entry["fragments"]) if "fragments" in entry else ""
+
+
+def _fetch(entry: dict[str, Any], folder: Path, have: Kernel | None) -> None:
+    """Bring the newest version of a kernel into *folder*, unless it is the one we have."""
     apt = PrivateApt(entry["suites"])
     apt.update()
-    packages = _parts(apt, entry["packages"])
-    version = packages[0].split("=", 1)[1]
+    if "source" in entry:
+        packages = [f"{entry['source']}={apt.show(entry['source'])[0]['Version']}"]
+    else:
+        packages = _parts(apt, entry["packages"])
+    first, version = packages[0].split("=", 1)
     if have and have.version == version:
-        return have
+        return
     with replacing(folder) as scratch:
-        with tempfile.TemporaryDirectory(dir=scratch) as debs:
-            for deb in apt.download(packages, Path(debs)):
-                subprocess.run(["dpkg", "-x", deb, scratch], check=True)
-        release = _adjust(scratch, folder)
+        if "source" in entry:
+            release = source.build(first, version, entry["fragments"], apt, scratch)
+        else:
+            release = _extract(packages, apt, scratch, folder)
         record = {
             "layout": _LAYOUT,
             "release": release,
             "version": version,
             "packages": packages,
+            "fragments": _fragments(entry),
         }
         (scratch / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
-    return Kernel(name, release, version, folder)
+
+
+def _extract(packages: Sequence[str], apt: PrivateApt, scratch: Path, final: Path) -> str:
+    """Extract a kernel's packages into *scratch*, which becomes *final*; name the release."""
+    with tempfile.TemporaryDirectory(dir=scratch) as debs:
+        for deb in apt.download(packages, Path(debs)):
+            subprocess.run(["dpkg", "-x", deb, scratch], check=True)
+    return _adjust(scratch, final)
 
 
 def _parts(apt: PrivateApt, metapackages: Sequence[str]) -> list[str]:

@@ -7,8 +7,19 @@ import re
 from collections.abc import Sequence
 
 _RECORD = re.compile(r"\d+,\d+,(?P<time_us>\d+),[^;]*;(?P<text>.*)")
-_FAULT = re.compile(r"BUG:|WARNING:|RIP:|Call Trace:|unreferenced object|DMA-API")
-_CONTEXT_LINES = 30
+_FAULT = re.compile(
+    r"BUG:|WARNING:|RIP:|Call Trace:|unreferenced object|"
+    # not what it says of itself when the kernel boots
+    r"DMA-API: (?!preallocated|debugging enabled)"
+)
+_CONTEXT_LINES = 60
+# A report of a data race ends with a rule. The kernel has many that it can live with: they
+# concern us where the access is in one of our modules, or in what that has called for it.
+_RACE = re.compile(r"BUG: KCSAN:")
+_RULE = re.compile(r"={20}")
+_ACCESS = re.compile(r"(read|write).* of \d+ bytes by ")
+_OWN = re.compile(r"\[ntzc\w*\]")
+_CALLERS = 2  # frames of an access that are looked at
 
 
 def lines(records: bytes) -> list[str]:
@@ -21,6 +32,16 @@ def lines(records: bytes) -> list[str]:
     return found
 
 
+def _is_foreign_race(log: Sequence[str], title: int) -> bool:
+    """Whether *title* begins the report of a data race that our modules have no part in."""
+    if not _RACE.search(log[title]):
+        return False
+    end = next((i for i in range(title, len(log)) if _RULE.search(log[i])), len(log))
+    accesses = [i for i in range(title, end) if _ACCESS.search(log[i])]
+    near = [line for i in accesses for line in log[i + 1 : i + 1 + _CALLERS]]
+    return not any(_OWN.search(line) for line in near)
+
+
 def faults(log: Sequence[str], allow: Sequence[str] = ()) -> list[str]:
     """Return the part of *log* from its first fault on, or nothing if there is none.
 
@@ -31,6 +52,8 @@ def faults(log: Sequence[str], allow: Sequence[str] = ()) -> list[str]:
     """
     allowed = [re.compile(pattern) for pattern in allow]
     for i, line in enumerate(log):
-        if _FAULT.search(line) and not any(pattern.search(line) for pattern in allowed):
+        if not _FAULT.search(line) or any(pattern.search(line) for pattern in allowed):
+            continue
+        if not _is_foreign_race(log, i):
             return list(log[i : i + _CONTEXT_LINES])
     return []

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulation import image, protocol
+from emulation import image, pace, protocol
 from emulation.cache import REPOSITORY
 
 _FIRST_ROOT_PORT = 0x10  # device numbers on pcie.0, one a card
@@ -87,6 +87,7 @@ class Machine:
     mmio: bool
     python_image: Path | None
     qemu_args: tuple[str, ...]
+    pace: float
 
     def wired(self) -> list[int]:
         """Return the cards with a wire to the host (of a pair with a tap: the first)."""
@@ -172,6 +173,10 @@ class Machine:
             image.mount_command() if self.python_image else "",
             f"cd {shlex.quote(str(REPOSITORY))}",
             f"PATH={shlex.quote(str(python.parent))}:$PATH",
+            # It has made the device nodes. From here on it would only rename interfaces, for
+            # which everybody had to wait; and it has been seen to end when a card was pulled.
+            "udevadm settle; udevadm control --exit",
+            f"export {pace.VARIABLE}={self.pace:g}",
             f"exec {shlex.quote(str(python))} -m emulation.agent /dev/virtio-ports/{protocol.PORT}",
         ]
         return "\n".join(lines) + "\n"

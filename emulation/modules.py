@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from emulation import toolchain
 from emulation.cache import REPOSITORY, locked
 from emulation.kernels import Kernel
 
@@ -40,6 +41,7 @@ def build(
 
     Raises:
         BuildError: make failed.
+        ToolchainError: the compiler that this kernel wants cannot be had.
 
     """
     name = f"{kernel.name}-{variant}" if variant else kernel.name
@@ -71,8 +73,11 @@ def _make(
     _mirror(REPOSITORY, copy)
     _stamp(copy, kernel)
     command = ["make", "-C", str(kernel.headers), f"M={copy}", f"-j{os.cpu_count()}"]
+    command += [*make_args, "modules"]
+    if kernel.toolchain:
+        command = toolchain.inside(kernel.toolchain, [kernel.root, copy], command)
     done = subprocess.run(
-        [*command, *make_args, "modules"],
+        command,
         stdout=None if verbose else subprocess.PIPE,
         stderr=None if verbose else subprocess.STDOUT,
         text=True,

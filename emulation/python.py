@@ -55,7 +55,10 @@ class _ProcessStream(Stream):  # type: ignore[misc]
 
     def poll(self, timeout: Any) -> bool:
         try:
-            self._channel.wait_for(self._ready, timeout.timeleft(), "an answer")
+            left_s = timeout.timeleft()
+            # rpyc's deadline has been multiplied already
+            paced_s = None if left_s is None else left_s / self._channel.pace
+            self._channel.wait_for(self._ready, paced_s, "an answer")
         except TimeoutError:
             return False
         return True
@@ -94,7 +97,7 @@ class GuestPython:
         self._connection = rpyc.utils.factory.connect_stream(
             self._stream,
             rpyc.core.service.MasterService,
-            {"sync_request_timeout": timeout_s},
+            {"sync_request_timeout": timeout_s * channel.pace},
         )
 
     @property

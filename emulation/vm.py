@@ -52,10 +52,13 @@ def _environment(folder: Path) -> dict[str, str]:
 class VM:
     """A machine, running while the ``with`` block lasts.
 
+    Deadlines are for a usual kernel; where the machine's is slower, each is multiplied by its
+    pace (:mod:`emulation.pace`).
+
     Args:
         kernel: a name from ``ci/kernels.toml``, or a kernel.
         cards: how many 82576 cards, each behind a root port of its own.
-        cpus: virtual processors.
+        cpus: virtual processors; None for what suits the kernel.
         memory: as QEMU takes it.
         append: more words for the kernel's command line.
         stock_igb: let the kernel's own igb driver load by itself.
@@ -80,7 +83,7 @@ class VM:
         kernel: str | Kernel = "6.12",
         *,
         cards: int = 2,
-        cpus: int = 2,
+        cpus: int | None = None,
         memory: str = "2G",
         append: str = "",
         stock_igb: bool = False,
@@ -96,9 +99,10 @@ class VM:
         self._insn = counter.build() if insn else None
         self._machine = Machine(
             cards=cards,
-            cpus=cpus,
+            cpus=self.kernel.cpus if cpus is None else cpus,
             memory=memory,
-            append=append,
+            append=f"{self.kernel.append} {append}".strip(),
+            pace=self.kernel.pace,
             stock_igb=stock_igb,
             cross=tuple(cross),
             taps=taps,
@@ -144,14 +148,14 @@ class VM:
         self.console = layout.console
         with self._listener(layout.qmp) as qmp, self._listener(layout.agent) as agent:
             for i in self._machine.wired():
-                wire = Wire(layout.host_end(i), layout.card_end(i), self._died)
+                wire = Wire(layout.host_end(i), layout.card_end(i), self._died, self.kernel.pace)
                 self.wires[i] = wire
                 self._cleanup.callback(wire.close)
             self._start(layout)
             self._cleanup.callback(self._stop)
             agent_port = self._accept(agent)
             qmp_port = self._accept(qmp)
-        self._channel = Channel(agent_port, self._died, self._lost)
+        self._channel = Channel(agent_port, self._died, self._lost, self.kernel.pace)
         self._cleanup.callback(self._channel.close)
         self.qmp = Monitor(qmp_port, self._died)
         self._cleanup.callback(self.qmp.close)
@@ -234,7 +238,7 @@ class VM:
         self._closing = True
         with contextlib.suppress(VMError, subprocess.TimeoutExpired):
             self._channel.poweroff()
-            self._keeper.wait(_POWEROFF_S)
+            self._keeper.wait(_POWEROFF_S * self.kernel.pace)
             return
         with contextlib.suppress(VMError, OSError):
             self.qmp.command("quit", timeout_s=5)
@@ -363,12 +367,13 @@ class VM:
             VMDied: the machine died.
 
         """
+        timeout_s *= self.kernel.pace
         deadline = time.monotonic() + timeout_s
         while not condition():
             if self._dead.wait(_POLL_S):
                 raise self._died()
             if time.monotonic() > deadline:
-                raise GuestTimeout(f"waited {timeout_s} s for {what}")
+                raise GuestTimeout(f"waited {timeout_s:g} s for {what}")
 
     # Modules and the kernel's log
 
@@ -421,6 +426,11 @@ class VM:
 
     # Cards
 
+    @property
+    def n_cards(self) -> int:
+        """How many cards the machine has, plugged in or not."""
+        return self._machine.cards
+
     def mac(self, index: int) -> str:
         """Return the address in the NVM of card *index*, in lower case."""
         return self._machine.mac(index)
@@ -447,19 +457,13 @@ class VM:
         folder = f"/sys/bus/pci/devices/{self.pci(index)}/net"
         names: list[str] = []
 
-        def settled() -> bool:
-            try:
+        def registered() -> bool:
+            with contextlib.suppress(FileNotFoundError):
                 names[:] = self.listdir(folder)
-                number = self.read_file(f"{folder}/{names[0]}/ifindex").decode().strip()
-                self.read_file(f"/run/udev/data/n{number}")
-            except (FileNotFoundError, IndexError):
-                return False
-            return True
+            return bool(names)
 
-        self.wait_until(settled, timeout_s, f"an interface of card {index}")
-        # udev has seen it by now; once it has dealt with it, the name is final.
-        self.run(["udevadm", "settle"])
-        return self.listdir(folder)[0]
+        self.wait_until(registered, timeout_s, f"an interface of card {index}")
+        return names[0]
 
     def wait_carrier(self, index: int, up: bool = True, timeout_s: float = 60) -> None:
         """Wait until the interface of card *index*, which is set up, has (or lacks) a link."""
@@ -476,7 +480,11 @@ class VM:
         """Take card *index* out, with the guest's cooperation, and wait until it is out."""
         ident = f"card{index}"
         self.qmp.command("device_del", id=ident)
-        self.qmp.wait_event("DEVICE_DELETED", lambda data: data.get("device") == ident, timeout_s)
+        self.qmp.wait_event(
+            "DEVICE_DELETED",
+            lambda data: data.get("device") == ident,
+            timeout_s * self.kernel.pace,
+        )
 
     def plug(self, index: int) -> None:
         """Put card *index* back into its slot."""

@@ -34,10 +34,14 @@ class Wire:
         local: the path to bind, where QEMU sends to.
         remote: the path that QEMU binds.
         died: makes the exception to raise once the machine is gone.
+        pace: by what every deadline is multiplied; see :mod:`emulation.pace`.
 
     """
 
-    def __init__(self, local: Path, remote: Path, died: Callable[[], VMError]) -> None:
+    def __init__(
+        self, local: Path, remote: Path, died: Callable[[], VMError], pace: float = 1
+    ) -> None:
+        self._pace = pace
         self._remote = remote
         self._died = died
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -107,6 +111,7 @@ class Wire:
             VMDied: the machine is gone.
 
         """
+        timeout_s *= self._pace
         deadline = time.monotonic() + timeout_s
         with self._arrived:
             while len(self._frames) < count:
@@ -115,7 +120,7 @@ class Wire:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     have = len(self._frames)
-                    raise GuestTimeout(f"{have} of {count} frames came in {timeout_s} s")
+                    raise GuestTimeout(f"{have} of {count} frames came in {timeout_s:g} s")
                 self._arrived.wait(left)
             return [self._frames.popleft() for _ in range(count)]
 
@@ -146,12 +151,13 @@ class Wire:
     def _wait_writable(self, timeout_s: float, sent: int) -> None:
         poll = select.poll()
         poll.register(self._socket, select.POLLOUT)
+        timeout_s *= self._pace
         deadline = time.monotonic() + timeout_s
         while not poll.poll(200):
             if self._lost:
                 raise self._died()
             if time.monotonic() > deadline:
-                raise GuestTimeout(f"after {sent} frames, none was taken in {timeout_s} s")
+                raise GuestTimeout(f"after {sent} frames, none was taken in {timeout_s:g} s")
 
     def _read(self) -> None:
         poll = select.poll()

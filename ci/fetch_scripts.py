@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Take ``checkpatch.pl`` and its word lists out of Debian's kernel source into a folder.
+"""Take the kernel's own checkers out of Debian's kernel source into a folder.
 
-The kernel's style checker is the kernel's, so it stays out of this repository. Run as
-``python3 -m ci.fetch_checkpatch FOLDER``.
+They are the kernel's, so they stay out of this repository: ``checkpatch.pl`` with its word
+lists, and the rules of ``coccinelle/``. Run as ``python3 -m ci.fetch_scripts FOLDER``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from emulation.cache import replacing
 
 SUITE = "bookworm-backports"
 SERIES = "6.12"
-FILES = ("checkpatch.pl", "const_structs.checkpatch", "spelling.txt")
+FILES = ("checkpatch.pl", "const_structs.checkpatch", "spelling.txt", "coccinelle")
 
 
 def fetch(folder: Path) -> None:
@@ -35,7 +35,7 @@ def fetch(folder: Path) -> None:
         (deb,) = apt.download([package], Path(scratch))
         script = (
             'dpkg-deb --fsys-tarfile "$1" | tar -xO "./usr/src/$2.tar.xz" |'
-            ' tar -xJ -C "$3" --strip-components=2 --occurrence=1 "${@:4}"'
+            ' tar -xJ -C "$3" --strip-components=2 "${@:4}"'
         )
         with replacing(folder) as target:
             words = [str(deb), package, str(target), *members]
@@ -49,7 +49,7 @@ def main() -> int:
     try:
         fetch(Path(sys.argv[1]))
     except (AptError, subprocess.CalledProcessError) as error:
-        print(f"fetch_checkpatch: {error}", file=sys.stderr)
+        print(f"fetch_scripts: {error}", file=sys.stderr)
         return 1
     return 0
 
