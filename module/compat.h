@@ -20,4 +20,24 @@ static inline void ntzc_vm_flags_clear(struct vm_area_struct *vma, vm_flags_t fl
 }
 #endif
 
+/*
+ * Insert a page into a mapping with VM_MIXEDMAP by its number, without a
+ * reference of the mapping's own. Return: VM_FAULT_NOPAGE, or an error.
+ */
+#ifdef NTZC_HAVE_PFN_T
+#include <linux/pfn_t.h>
+
+static inline vm_fault_t ntzc_insert_page(struct vm_area_struct *vma, unsigned long addr,
+					  struct page *page)
+{
+	return vmf_insert_mixed(vma, addr, page_to_pfn_t(page));
+}
+#else
+static inline vm_fault_t ntzc_insert_page(struct vm_area_struct *vma, unsigned long addr,
+					  struct page *page)
+{
+	return vmf_insert_mixed(vma, addr, page_to_pfn(page));
+}
+#endif
+
 #endif /* NTZC_COMPAT_H */

@@ -32,6 +32,7 @@ static void ntzc_pool_free_work(struct work_struct *work)
 	struct ntzc_pool *pool = container_of(work, struct ntzc_pool, free_work);
 	struct ntzc_port *port = pool->port;
 
+	ntzc_map_drop_pool(pool);
 	mutex_lock(&port->lock);
 	ntzc_pool_unmap(pool);
 	list_del(&pool->link);
@@ -99,7 +100,7 @@ static int ntzc_pool_alloc_chunks(struct ntzc_pool *pool, gfp_t gfp)
 		while (order > min && ((size_t)PAGE_SIZE << order) > left)
 			order--;
 		page = ntzc_chunk_alloc(pool->port->numa_node,
-					gfp | __GFP_ZERO | __GFP_COMP | __GFP_NOWARN, &order, min);
+					gfp | __GFP_ZERO | __GFP_COMP, &order, min);
 		if (!page)
 			return -ENOMEM;
 		c->page = page;
@@ -164,6 +165,8 @@ static void ntzc_pool_cut(struct ntzc_pool *pool)
 		for (j = 0; j < n; j++, i++) {
 			struct m_buf *m = &pool->bufs[i];
 
+			/* a free buffer's one reference is its next owner's */
+			atomic_set(&m->refs, 1);
 			m->size = 1u << pool->shift;
 			m->head = page_address(chunk->page) + ((size_t)j << pool->shift);
 			m->dma = chunk->dma + ((size_t)j << pool->shift);
@@ -201,7 +204,7 @@ bool ntzc_pool_possible(u32 n_bufs, u32 buf_size)
  */
 struct ntzc_pool *ntzc_pool_create(struct ntzc_port *port, u32 n_bufs, u32 buf_size, bool tx)
 {
-	gfp_t gfp = tx ? GFP_KERNEL_ACCOUNT : GFP_KERNEL;
+	gfp_t gfp = tx ? NTZC_GFP_ACCOUNT : NTZC_GFP;
 	struct ntzc_pool *pool;
 	u32 per_page;
 	int err = -ENOMEM;
@@ -216,11 +219,14 @@ struct ntzc_pool *ntzc_pool_create(struct ntzc_port *port, u32 n_bufs, u32 buf_s
 	spin_lock_init(&pool->lock);
 	kref_init(&pool->ref);
 	INIT_WORK(&pool->free_work, ntzc_pool_free_work);
+	INIT_LIST_HEAD(&pool->mappings);
+	init_waitqueue_head(&pool->idle_wait);
 	pool->port = port;
 	pool->tx = tx;
 	/* receive buffers are also sent from, when a tap forwards them */
 	pool->dir = tx ? DMA_TO_DEVICE : DMA_BIDIRECTIONAL;
 	pool->size = roundup(n_bufs, per_page);
+	pool->mask = roundup_pow_of_two(pool->size + 1) - 1;
 	pool->shift = ilog2(buf_size);
 
 	pool->bufs = kvcalloc(pool->size, sizeof(*pool->bufs), gfp);
@@ -245,6 +251,23 @@ free:
 	return ERR_PTR(err);
 }
 
+/**
+ * ntzc_pool_marks() - a tap's marks for a pool, none set
+ * @pool: the pool
+ *
+ * Context: process. Return: the marks, to be freed by kvfree(), or NULL without memory.
+ */
+u32 *ntzc_pool_marks(const struct ntzc_pool *pool)
+{
+	u32 n = pool->mask + 1, *marks = kvcalloc(n, sizeof(*marks), NTZC_GFP_ACCOUNT);
+
+	if (!marks)
+		return NULL;
+	memset(marks, 0xff, n * sizeof(*marks));	/* NTZC_MARK_NONE */
+	marks[pool->mask] = 0;	/* the place of all ones: see NTZC_MARK_NONE */
+	return marks;
+}
+
 /** ntzc_pool_bytes() - Return: the memory that the pool takes, metadata included, bytes. */
 u64 ntzc_pool_bytes(const struct ntzc_pool *pool)
 {
@@ -253,7 +276,7 @@ u64 ntzc_pool_bytes(const struct ntzc_pool *pool)
 }
 
 /**
- * ntzc_pool_alloc() - take free buffers, with one reference each
+ * ntzc_pool_alloc() - take free buffers, with their one reference each
  * @pool: the pool
  * @m: where to put them
  * @n: how many are wanted
@@ -266,28 +289,19 @@ unsigned int ntzc_pool_alloc(struct ntzc_pool *pool, struct m_buf **m, unsigned 
 			     u64 starving)
 {
 	unsigned int i;
+	u32 left;
 
 	spin_lock_bh(&pool->lock);
-	if (unlikely(n > pool->n_free)) {
-		n = pool->n_free;
+	left = pool->n_free;
+	if (unlikely(n > left)) {
+		n = left;
 		pool->starved |= starving;
 	}
-	for (i = 0; i < n; i++) {
-		m[i] = pool->free[--pool->n_free];
-		refcount_set(&m[i]->refs, 1);
-	}
+	for (i = 0; i < n; i++)
+		m[i] = pool->free[--left];
+	WRITE_ONCE(pool->n_free, left);
 	spin_unlock_bh(&pool->lock);
 	return n;
-}
-
-/* The buffer's handles so far become stale; under pool->lock */
-static void ntzc_pool_push(struct ntzc_pool *pool, struct m_buf *m)
-{
-	u32 handle = m->desc.handle;
-
-	WRITE_ONCE(m->desc.handle, (handle & ~NTZC_HANDLE_GEN) |
-		   ((handle + NTZC_HANDLE_GEN_ONE) & NTZC_HANDLE_GEN));
-	pool->free[pool->n_free++] = m;
 }
 
 /* Queues that came up short want to know; takes them off the pool's list. Under pool->lock */
@@ -315,6 +329,29 @@ static void ntzc_pool_feed(struct ntzc_pool *pool, u64 starved)
 }
 
 /**
+ * ntzc_pool_restore() - give back buffers whose handles are stale, or were never told
+ * @pool: the pool, of all of them
+ * @m: the buffers
+ * @n: how many
+ *
+ * Context: any.
+ */
+void ntzc_pool_restore(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
+{
+	u64 starved;
+
+	if (!n)
+		return;
+	spin_lock_bh(&pool->lock);
+	memcpy(&pool->free[pool->n_free], m, n * sizeof(*m));
+	WRITE_ONCE(pool->n_free, pool->n_free + n);
+	starved = ntzc_pool_take_starved(pool);
+	spin_unlock_bh(&pool->lock);
+	if (unlikely(starved))
+		ntzc_pool_feed(pool, starved);
+}
+
+/**
  * ntzc_pool_free() - give back buffers that have no holder any more
  * @pool: the pool, of all of them
  * @m: the buffers
@@ -325,17 +362,10 @@ static void ntzc_pool_feed(struct ntzc_pool *pool, u64 starved)
 void ntzc_pool_free(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
 {
 	unsigned int i;
-	u64 starved;
 
-	if (!n)
-		return;
-	spin_lock_bh(&pool->lock);
 	for (i = 0; i < n; i++)
-		ntzc_pool_push(pool, m[i]);
-	starved = ntzc_pool_take_starved(pool);
-	spin_unlock_bh(&pool->lock);
-	if (unlikely(starved))
-		ntzc_pool_feed(pool, starved);
+		m_buf_retire(m[i]);
+	ntzc_pool_restore(pool, m, n);
 }
 
 /**
@@ -353,21 +383,11 @@ void ntzc_pool_launch(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
 	spin_lock_bh(&pool->lock);
 	if (!pool->in_flight)
 		kref_get(&pool->ref);
-	pool->in_flight += n;
+	WRITE_ONCE(pool->in_flight, pool->in_flight + n);
+#pragma GCC unroll 4
 	for (i = 0; i < n; i++)
 		m[i]->in_flight++;
 	spin_unlock_bh(&pool->lock);
-}
-
-/* Common to landing and recall; under pool->lock. Return: drop the pool's own reference. */
-static bool ntzc_pool_left_flight(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
-{
-	unsigned int i;
-
-	for (i = 0; i < n; i++)
-		m[i]->in_flight--;
-	pool->in_flight -= n;
-	return !pool->in_flight;
 }
 
 /**
@@ -380,10 +400,14 @@ static bool ntzc_pool_left_flight(struct ntzc_pool *pool, struct m_buf **m, unsi
  */
 void ntzc_pool_recall(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
 {
+	unsigned int i;
 	bool last;
 
 	spin_lock_bh(&pool->lock);
-	last = ntzc_pool_left_flight(pool, m, n);
+	for (i = 0; i < n; i++)
+		m[i]->in_flight--;
+	WRITE_ONCE(pool->in_flight, pool->in_flight - n);
+	last = !pool->in_flight;
 	spin_unlock_bh(&pool->lock);
 	if (last)
 		ntzc_pool_put(pool);
@@ -400,15 +424,25 @@ void ntzc_pool_recall(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
  */
 void ntzc_pool_land(struct ntzc_pool *pool, struct m_buf **m, unsigned int n, int status)
 {
-	unsigned int i;
+	struct m_buf **end = m + n, **free;
 	u64 starved;
 	bool last;
 
 	spin_lock_bh(&pool->lock);
-	last = ntzc_pool_left_flight(pool, m, n);
-	for (i = 0; i < n; i++)
-		if (m_buf_unref(m[i]))
-			ntzc_pool_push(pool, m[i]);
+	WRITE_ONCE(pool->in_flight, pool->in_flight - n);
+	last = !pool->in_flight;
+	free = &pool->free[pool->n_free];
+#pragma GCC unroll 4
+	for (; m != end; m++) {
+		struct m_buf *one = *m;
+
+		one->in_flight--;
+		if (m_buf_unref(one)) {
+			m_buf_retire(one);
+			*free++ = one;
+		}
+	}
+	WRITE_ONCE(pool->n_free, free - pool->free);
 	if (likely(!status))
 		pool->tx_completed += n;
 	else
@@ -417,8 +451,11 @@ void ntzc_pool_land(struct ntzc_pool *pool, struct m_buf **m, unsigned int n, in
 	spin_unlock_bh(&pool->lock);
 	if (unlikely(starved))
 		ntzc_pool_feed(pool, starved);
-	if (last)
-		ntzc_pool_put(pool);
+	if (!last)
+		return;
+	if (wq_has_sleeper(&pool->idle_wait))
+		wake_up_interruptible(&pool->idle_wait);
+	ntzc_pool_put(pool);
 }
 
 /**

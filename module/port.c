@@ -22,6 +22,8 @@
 #define NTZC_DEFAULT_SLOTS	512u
 /* what a card may append to the longest frame: two VLAN tags and the FCS */
 #define NTZC_FRAME_SLACK	12u
+/* what an sk_buff that points at a buffer looks for at its end, see filter.c; zero */
+#define NTZC_BUF_TAIL		((u32)SKB_DATA_ALIGN(sizeof(struct skb_shared_info)))
 
 /* attached ports by id; guarded by RTNL */
 static DEFINE_IDR(ntzc_ports);
@@ -40,7 +42,7 @@ void ntzc_port_put(struct ntzc_port *port)
 /** ntzc_buf_size_for() - Return: the smallest buffer for such frames, bytes. */
 u32 ntzc_buf_size_for(unsigned int frame_max)
 {
-	u32 need = NTZC_HEADROOM + frame_max + NTZC_FRAME_SLACK;
+	u32 need = NTZC_HEADROOM + frame_max + NTZC_FRAME_SLACK + NTZC_BUF_TAIL;
 
 	return max_t(u32, roundup_pow_of_two(need), NTZC_MIN_BUF);
 }
@@ -102,13 +104,14 @@ struct ntzc_port *ntzc_port_create(const struct ntzc_port_setup *setup)
 
 	if (!setup->max_queues || setup->max_queues > NTZC_MAX_QUEUES)
 		return ERR_PTR(-EINVAL);
-	port = kzalloc(struct_size(port, queues, setup->max_queues), GFP_KERNEL);
+	port = kzalloc(struct_size(port, queues, setup->max_queues + 1), GFP_KERNEL);
 	if (!port)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&port->ref);
 	mutex_init(&port->lock);
 	INIT_LIST_HEAD(&port->taps);
 	INIT_LIST_HEAD(&port->pools);
+	INIT_LIST_HEAD(&port->mappings);
 	port->ops = setup->ops;
 	port->priv = setup->priv;
 	port->netdev = setup->netdev;
@@ -119,34 +122,16 @@ struct ntzc_port *ntzc_port_create(const struct ntzc_port_setup *setup)
 	port->max_queues = setup->max_queues;
 	port->n_queues = setup->max_queues;
 	port->rx_slots = port->n_queues * NTZC_DEFAULT_SLOTS;
-	for (i = 0; i < port->max_queues; i++) {
+	for (i = 0; i <= port->max_queues; i++) {
 		port->queues[i].port = port;
 		port->queues[i].index = i;
 		spin_lock_init(&port->queues[i].tx_lock);
 		init_waitqueue_head(&port->queues[i].tx_wait);
 	}
+	ntzc_stack_init(port);
 	return port;
 }
 EXPORT_SYMBOL_GPL(ntzc_port_create);
-
-/**
- * ntzc_port_attach() - let taps find the port
- * @port: the port; its netdev is registered
- *
- * Context: process. Return: 0 or -ENOMEM.
- */
-int ntzc_port_attach(struct ntzc_port *port)
-{
-	int id;
-
-	rtnl_lock();
-	id = idr_alloc_cyclic(&ntzc_ports, port, 0, 0, GFP_KERNEL);
-	if (id >= 0)
-		port->id = id;
-	rtnl_unlock();
-	return min(id, 0);
-}
-EXPORT_SYMBOL_GPL(ntzc_port_attach);
 
 static void ntzc_port_wake_all(struct ntzc_port *port)
 {
@@ -163,14 +148,59 @@ static void ntzc_port_stop_tx(struct ntzc_port *port)
 {
 	unsigned int i;
 
+	ntzc_stack_down(port);
 	for (i = 0; i < port->max_queues; i++) {
 		struct ntzc_queue *q = &port->queues[i];
 
 		spin_lock_bh(&q->tx_lock);
-		q->tx_up = false;
+		WRITE_ONCE(q->tx_up, false);
 		spin_unlock_bh(&q->tx_lock);
 	}
 }
+
+static void ntzc_port_leave(struct ntzc_port *port)
+{
+	unsigned int i;
+
+	rtnl_lock();
+	idr_remove(&ntzc_ports, port->id);
+	mutex_lock(&port->lock);
+	/* who is told of the end has read all: polls may go on, but deliver no more */
+	for (i = 0; i <= port->max_queues; i++)
+		ntzc_queue_clear(&port->queues[i]);
+	synchronize_net();
+	WRITE_ONCE(port->gone, true);
+	ntzc_port_stop_tx(port);
+	WRITE_ONCE(port->netdev, NULL);
+	ntzc_port_wake_all(port);
+	mutex_unlock(&port->lock);
+	rtnl_unlock();
+	synchronize_net();	/* pairs with rcu_read_lock() in ntzc_pool_feed() */
+}
+
+/**
+ * ntzc_port_attach() - let taps find the port
+ * @port: the port; its netdev is registered
+ *
+ * Context: process. Return: 0 or a negative errno.
+ */
+int ntzc_port_attach(struct ntzc_port *port)
+{
+	int id, err;
+
+	rtnl_lock();
+	id = idr_alloc_cyclic(&ntzc_ports, port, 0, 0, GFP_KERNEL);
+	if (id >= 0)
+		port->id = id;
+	rtnl_unlock();
+	if (id < 0)
+		return id;
+	err = ntzc_sysfs_create(port);
+	if (err)
+		ntzc_port_leave(port);
+	return err;
+}
+EXPORT_SYMBOL_GPL(ntzc_port_attach);
 
 /**
  * ntzc_port_detach() - the card is going
@@ -183,16 +213,8 @@ static void ntzc_port_stop_tx(struct ntzc_port *port)
  */
 void ntzc_port_detach(struct ntzc_port *port)
 {
-	rtnl_lock();
-	idr_remove(&ntzc_ports, port->id);
-	mutex_lock(&port->lock);
-	WRITE_ONCE(port->gone, true);
-	port->netdev = NULL;
-	ntzc_port_stop_tx(port);
-	ntzc_port_wake_all(port);
-	mutex_unlock(&port->lock);
-	rtnl_unlock();
-	synchronize_net();	/* pairs with rcu_read_lock() in ntzc_pool_feed() */
+	ntzc_sysfs_remove(port);
+	ntzc_port_leave(port);
 }
 EXPORT_SYMBOL_GPL(ntzc_port_detach);
 
@@ -208,6 +230,7 @@ void ntzc_port_destroy(struct ntzc_port *port)
 	struct ntzc_pool *pool;
 
 	WARN_ON_ONCE(port->up);
+	ntzc_map_drop_port(port);
 	mutex_lock(&port->lock);
 	WRITE_ONCE(port->gone, true);
 	list_for_each_entry(pool, &port->pools, link)
@@ -234,10 +257,11 @@ static int ntzc_port_start(struct ntzc_port *port)
 		struct ntzc_queue *q = &port->queues[i];
 
 		spin_lock_bh(&q->tx_lock);
-		q->tx_up = !port->gone;
-		q->tx_full = false;
+		WRITE_ONCE(q->tx_up, !port->gone);
+		WRITE_ONCE(q->tx_full, false);
 		spin_unlock_bh(&q->tx_lock);
 	}
+	ntzc_stack_up(port);
 	return 0;
 }
 
@@ -351,7 +375,7 @@ EXPORT_SYMBOL_GPL(ntzc_port_set_frame);
  * @n_queues: 1 to the port's max_queues
  *
  * Context: process, RTNL held or the port not attached yet.
- * Return: 0, -EINVAL, or -EBUSY while taps are attached.
+ * Return: 0, -EINVAL, or -EBUSY while taps are attached, or send to it.
  */
 int ntzc_port_set_queues(struct ntzc_port *port, unsigned int n_queues)
 {
@@ -362,10 +386,11 @@ int ntzc_port_set_queues(struct ntzc_port *port, unsigned int n_queues)
 	mutex_lock(&port->lock);
 	if (n_queues == port->n_queues)
 		;
-	else if (port->n_taps)
+	else if (port->n_taps || port->n_senders)
 		err = -EBUSY;
 	else
 		port->n_queues = n_queues;
+	ntzc_port_host_queue(port)->index = port->n_queues;
 	mutex_unlock(&port->lock);
 	return err;
 }
@@ -494,6 +519,23 @@ struct ntzc_port *ntzc_port_find_id(u32 id, bool exact)
 }
 
 /**
+ * ntzc_port_find_netdev() - the port of an interface
+ * @dev: the interface
+ *
+ * Context: process, RTNL held. Return: the port, valid as long as that is held, or NULL.
+ */
+struct ntzc_port *ntzc_port_find_netdev(const struct net_device *dev)
+{
+	struct ntzc_port *port;
+	int id;
+
+	idr_for_each_entry(&ntzc_ports, port, id)
+		if (port->netdev == dev)
+			return port;
+	return NULL;
+}
+
+/**
  * ntzc_port_get_info() - describe a port
  * @port: the port, attached
  * @info: zeroed by the caller
@@ -533,6 +575,71 @@ void ntzc_port_get_info(struct ntzc_port *port, struct ntzc_port_info *info)
 	mutex_unlock(&port->lock);
 }
 
+/**
+ * ntzc_port_missed() - frames that the card dropped for want of a buffer
+ * @port: the port
+ *
+ * Context: process, RTNL held. Return: how many; 0 once the card is gone.
+ */
+u64 ntzc_port_missed(struct ntzc_port *port)
+{
+	struct ntzc_hw_stats hw = { };
+
+	if (!port->gone)
+		port->ops->stats(port, &hw);
+	return hw.rx_missed;
+}
+
+/* Whether the port has a member of the group that the new one does not fit to, or has none */
+static bool ntzc_port_fanout_clash(struct ntzc_port *port, const struct ntzc_attach *arg,
+				   bool same_port)
+{
+	const struct ntzc_tap *tap;
+
+	list_for_each_entry(tap, &port->taps, link) {
+		bool host = tap->chans[tap->n_chans - 1];
+
+		if (tap->fanout != arg->fanout)
+			continue;
+		if (!same_port || tap->queues != arg->queues ||
+		    host != !!(arg->flags & NTZC_ATTACH_HOST))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * ntzc_port_fanout_fits() - see whether a tap can join its fan-out group
+ * @port: its port
+ * @arg: what it wants, queues filled in
+ *
+ * Context: process, RTNL and @port->lock held. Return: false if the group is on
+ * another port, or has other queues.
+ */
+bool ntzc_port_fanout_fits(struct ntzc_port *port, const struct ntzc_attach *arg)
+{
+	struct ntzc_port *other;
+	int id;
+
+	if (!arg->fanout)
+		return true;
+	if (ntzc_port_fanout_clash(port, arg, true))
+		return false;
+	idr_for_each_entry(&ntzc_ports, other, id) {
+		bool clash;
+
+		if (other == port)
+			continue;
+		/* one within another: safe under RTNL, as nobody else nests them */
+		mutex_lock_nested(&other->lock, SINGLE_DEPTH_NESTING);
+		clash = ntzc_port_fanout_clash(other, arg, false);
+		mutex_unlock(&other->lock);
+		if (clash)
+			return false;
+	}
+	return true;
+}
+
 /* Held: some tap has a mark. In flight: being sent, and no tap has a mark. Under port->lock. */
 static void ntzc_port_walk(const struct ntzc_port *port, struct ntzc_port_stats *st)
 {
@@ -544,10 +651,10 @@ static void ntzc_port_walk(const struct ntzc_port *port, struct ntzc_port_stats 
 		bool held = false;
 
 		list_for_each_entry(tap, &port->taps, link)
-			held |= READ_ONCE(tap->rx_held[i]);
+			held |= READ_ONCE(tap->rx_held[i]) != NTZC_MARK_NONE;
 		if (held)
 			st->pool_held++;
-		else if (READ_ONCE(pool->bufs[i].in_flight))
+		else if (ntzc_glance(pool->bufs[i].in_flight))
 			st->pool_in_flight++;
 	}
 }
@@ -562,6 +669,7 @@ static void ntzc_port_walk(const struct ntzc_port *port, struct ntzc_port_stats 
 void ntzc_port_get_stats(struct ntzc_port *port, struct ntzc_port_stats *st)
 {
 	struct ntzc_hw_stats hw = { };
+	struct ntzc_tap *tap;
 	unsigned int i;
 
 	port->ops->stats(port, &hw);
@@ -570,20 +678,25 @@ void ntzc_port_get_stats(struct ntzc_port *port, struct ntzc_port_stats *st)
 	st->resets = hw.resets;
 
 	mutex_lock(&port->lock);
+	/* before the first count: what is taken back moves, to the card even */
+	list_for_each_entry(tap, &port->taps, link)
+		ntzc_tap_reclaim(tap);
+	ntzc_stack_get_stats(port, st);
 	for (i = 0; i < port->max_queues; i++) {
 		const struct ntzc_queue *q = &port->queues[i];
-		u64 done = READ_ONCE(q->tx_done);
+		u64 done = READ_ONCE(q->tx_done), failed = ntzc_glance(q->tx_failed);
 
-		st->rx_frames += q->rx_frames;
-		st->rx_bytes += q->rx_bytes;
-		st->rx_unclaimed += q->rx_unclaimed;
-		st->rx_no_buffer += q->rx_no_buffer;
-		st->tx_frames += done - q->tx_failed;
-		st->tx_bytes += q->tx_bytes;
-		st->tx_failed += q->tx_failed;
-		st->tx_in_flight += q->tx_frames - done;
-		st->pool_card += q->posted;
-		st->pool_free += q->n_spare;
+		st->rx_frames += ntzc_glance(q->rx_frames);
+		st->rx_bytes += ntzc_glance(q->rx_bytes);
+		st->rx_unclaimed += ntzc_glance(q->rx_unclaimed);
+		st->rx_no_buffer += ntzc_glance(q->rx_no_buffer);
+		st->tx_frames += done - failed;
+		st->tx_bytes += ntzc_glance(q->tx_bytes);
+		st->tx_failed += failed;
+		/* a completion may be counted before its frame is */
+		st->tx_in_flight += max(ntzc_glance(q->tx_frames), done) - done;
+		st->pool_card += ntzc_glance(q->posted);
+		st->pool_free += ntzc_glance(q->n_spare);
 	}
 	if (port->rx_pool) {
 		st->pool_size = port->rx_pool->size;

@@ -9,8 +9,7 @@
  * there is more than one tap.
  */
 #include <linux/module.h>
-#include <linux/poll.h>
-#include <linux/timekeeping.h>
+#include <net/busy_poll.h>
 
 #include "core.h"
 
@@ -18,71 +17,13 @@
  * How many of the batch may leave the queue: each that does must be replaced,
  * or the card's ring would drain. What remains is kept for the next refill.
  */
-static unsigned int ntzc_rx_may_leave(const struct ntzc_queue *q, unsigned int n)
+static u64 ntzc_rx_may_leave(const struct ntzc_queue *q, unsigned int n)
 {
 	/* without the pool's lock: if others are quicker, wanted makes up for it */
 	u32 have = q->n_spare + READ_ONCE(q->port->rx_pool->n_free);
+	u32 may = have < q->wanted ? 0 : min(n, have - q->wanted);
 
-	return have < q->wanted ? 0 : min(n, have - q->wanted);
-}
-
-/* Frames that the channel can take now; what it cannot is counted by cause */
-static unsigned int ntzc_chan_room(struct ntzc_chan *c, unsigned int n, unsigned int may)
-{
-	/* acquire: the reader has copied out of those slots; pairs with ntzc_read_chan() */
-	u32 space = c->mask + 1 - (c->prod - smp_load_acquire(&c->cons));
-	u32 held = c->prod - READ_ONCE(c->released);
-	u32 left = held < c->quota ? c->quota - held : 0;
-	unsigned int take = min3(may, space, left);
-
-	if (likely(take == n))
-		return take;
-	c->lost_pool += n - may;
-	if (space <= left)
-		c->lost_ring += may - take;
-	else
-		c->lost_quota += may - take;
-	return take;
-}
-
-/* Put the first frames into the ring and wake who waits for them */
-static void ntzc_chan_publish(struct ntzc_chan *c, struct m_buf **m, unsigned int n)
-{
-	struct ntzc_desc *ring = c->ring;
-	u8 *held = c->tap->rx_held;
-	u32 prod = c->prod, mask = c->mask;
-	u64 bytes = 0;
-	unsigned int i;
-
-	for (i = 0; i < n; i++) {
-		const struct m_buf *one = m[i];
-
-		ring[(prod + i) & mask] = one->desc;
-		bytes += one->desc.len;
-		/* last: a program that guesses the handle may release it from here on.
-		 * The count and the copy come first; pairs with ntzc_tap_unhold()
-		 */
-		smp_store_release(&held[m_buf_index(one)], 1);
-	}
-	c->received += n;
-	c->received_bytes += bytes;
-	/* the descriptors come first; pairs with ntzc_chan_waiting() */
-	smp_store_release(&c->prod, prod + n);
-	if (wq_has_sleeper(&c->tap->rx_wait))
-		wake_up_interruptible_poll(&c->tap->rx_wait, EPOLLIN | EPOLLRDNORM);
-}
-
-/* One reference for each tap that gets the frame. The driver's own passes to the first. */
-static void ntzc_rx_share_refs(struct m_buf **m, unsigned int n, const struct ntzc_taps *taps)
-{
-	u8 refs[NTZC_BATCH] = { };
-	unsigned int i, t;
-
-	for (t = 0; t < taps->n; t++)
-		for (i = 0; i < taps->chan[t]->take; i++)
-			refs[i]++;
-	for (i = 0; i < n && refs[i]; i++)
-		refcount_set(&m[i]->refs, refs[i]);
+	return may ? GENMASK_ULL(may - 1, 0) : 0;
 }
 
 /* Keep free buffers for the next refill; those that do not fit go to the pool */
@@ -92,7 +33,81 @@ static void ntzc_rx_keep(struct ntzc_queue *q, struct m_buf **m, unsigned int n)
 
 	memcpy(&q->spare[q->n_spare], m, keep * sizeof(*m));
 	q->n_spare += keep;
-	ntzc_pool_free(q->port->rx_pool, m + keep, n - keep);
+	ntzc_pool_restore(q->port->rx_pool, m + keep, n - keep);
+}
+
+/* Frames that no tap took */
+static void ntzc_rx_keep_rest(struct ntzc_queue *q, struct m_buf **m, unsigned int n, u64 claimed)
+{
+	struct m_buf *rest[NTZC_BATCH] __uninitialized;
+	unsigned int i, n_rest = 0;
+
+	for (i = 0; i < n; i++)
+		if (!(claimed & BIT_ULL(i)))
+			rest[n_rest++] = m[i];
+	q->rx_unclaimed += n_rest;
+	ntzc_rx_keep(q, rest, n_rest);
+}
+
+/*
+ * Whether what waits in a release ring is wanted back, all of it: else what the
+ * next refill can use is enough, and the ring a good place for the rest.
+ */
+static bool ntzc_rx_presses(const struct ntzc_queue *q, const struct ntzc_chan *c)
+{
+	return c->prod - READ_ONCE(c->released) + NTZC_BATCH > c->quota ||
+	       READ_ONCE(q->port->rx_pool->n_free) < q->wanted + NTZC_BATCH;
+}
+
+static void ntzc_rx_reclaim_chan(struct ntzc_queue *q, struct ntzc_chan *c)
+{
+	unsigned int looks = c->release_mask / NTZC_BATCH + 1, room, n;
+	struct m_buf *done[NTZC_BATCH] __uninitialized;
+
+	room = min_t(unsigned int, NTZC_SPARE - q->n_spare, NTZC_BATCH);
+	spin_lock(&c->tap->hold_lock);
+	q->n_spare += ntzc_chan_reclaim(c, &q->spare[q->n_spare], room);
+	/* a bound, as the program may go on filling it */
+	while (looks-- && ntzc_rx_presses(q, c) &&
+	       ntzc_ring_filled(&c->rings->release, c->release_cons)) {
+		n = ntzc_chan_reclaim(c, done, NTZC_BATCH);
+		ntzc_pool_restore(q->port->rx_pool, done, n);
+	}
+	spin_unlock(&c->tap->hold_lock);
+}
+
+/* Take back what the queue's taps put in their release rings. Under rcu_read_lock(). */
+static void ntzc_rx_reclaim(struct ntzc_queue *q, const struct ntzc_taps *taps)
+{
+	unsigned int t;
+
+	for (t = 0; t < taps->n; t++) {
+		struct ntzc_chan *c = taps->chan[t];
+
+		if (ntzc_ring_filled(&c->rings->release, READ_ONCE(c->release_cons)))
+			ntzc_rx_reclaim_chan(q, c);
+	}
+}
+
+/*
+ * The same of all queues, for when buffers run out: what programs gave back to
+ * another queue may wait there for a poll that does not come. Under rcu_read_lock().
+ */
+static noinline void ntzc_rx_reclaim_all(struct ntzc_port *port)
+{
+	const struct ntzc_taps *taps;
+	unsigned int i, t;
+
+	/* that of what the host sends is the last */
+	for (i = 0; i <= port->max_queues; i++) {
+		taps = rcu_dereference(port->queues[i].taps);
+		for (t = 0; taps && t < taps->n; t++) {
+			const struct ntzc_chan *c = taps->chan[t];
+
+			if (ntzc_ring_filled(&c->rings->release, READ_ONCE(c->release_cons)))
+				ntzc_tap_reclaim(c->tap);
+		}
+	}
 }
 
 static void ntzc_rx_sync_for_cpu(const struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
@@ -109,58 +124,116 @@ static void ntzc_rx_sync_for_cpu(const struct ntzc_pool *pool, struct m_buf **m,
  * @q: the queue
  * @m: the frames, in order of arrival, each described by m_buf_received()
  * @n: how many, at most NTZC_BATCH
+ * @bytes: of all of them
  *
  * The frames are the core's afterwards. Those that no tap takes are kept for
  * the next ntzc_rx_refill().
  *
  * Context: the queue's poll, bottom halves off.
  */
-void ntzc_rx_deliver(struct ntzc_queue *q, struct m_buf **m, unsigned int n)
+void ntzc_rx_deliver(struct ntzc_queue *q, struct m_buf **m, unsigned int n, u64 bytes)
 {
 	const struct ntzc_pool *pool = q->port->rx_pool;
-	unsigned int may, most = 0, i, t;
 	const struct ntzc_taps *taps;
-	u8 index = q->index;
-	u64 now, bytes = 0;
+	u64 all = GENMASK_ULL(n - 1, 0), claimed = 0, may;
+	LIST_HEAD(skbs);
 
 	if (unlikely(pool->need_sync))
 		ntzc_rx_sync_for_cpu(pool, m, n);
-	now = ktime_get_real_ns();
-	for (i = 0; i < n; i++) {
-		struct m_buf *one = m[i];
-
-		one->desc.timestamp = now;
-		one->desc.queue = index;
-		bytes += one->desc.len;
-	}
 	q->posted -= n;
 	q->rx_frames += n;
 	q->rx_bytes += bytes;
 
+	if (unlikely(READ_ONCE(q->port->stack)))
+		ntzc_stack_copy(q, m, n, &skbs);
 	rcu_read_lock();
 	taps = rcu_dereference(q->taps);
 	if (taps) {
+		ntzc_rx_reclaim(q, taps);
 		may = ntzc_rx_may_leave(q, n);
-		for (t = 0; t < taps->n; t++) {
-			struct ntzc_chan *c = taps->chan[t];
-
-			c->take = ntzc_chan_room(c, n, may);
-			most = max(most, c->take);
+		if (unlikely(may != all)) {
+			ntzc_rx_reclaim_all(q->port);
+			may = ntzc_rx_may_leave(q, n);
 		}
-		if (taps->n > 1)
-			ntzc_rx_share_refs(m, most, taps);
-		for (t = 0; t < taps->n; t++)
-			if (taps->chan[t]->take)
-				ntzc_chan_publish(taps->chan[t], m, taps->chan[t]->take);
+		claimed = ntzc_deliver(q, taps, m, n, bytes, may, 0);
 	}
 	rcu_read_unlock();
 
-	if (most < n) {
-		q->rx_unclaimed += n - most;
-		ntzc_rx_keep(q, m + most, n - most);
-	}
+	if (unlikely(claimed != all))
+		ntzc_rx_keep_rest(q, m, n, claimed);
+	if (unlikely(!list_empty(&skbs)))
+		ntzc_stack_receive(q, &skbs);
 }
 EXPORT_SYMBOL_GPL(ntzc_rx_deliver);
+
+/* Have release rings ask for a KICK, or not: the queues' polls may not come by themselves */
+static void ntzc_rx_ask(struct ntzc_port *port, bool ask)
+{
+	const struct ntzc_taps *taps;
+	unsigned int i, t;
+
+	/* that of what the host sends is the last */
+	for (i = 0; i <= port->max_queues; i++) {
+		taps = rcu_dereference(port->queues[i].taps);
+		for (t = 0; taps && t < taps->n; t++) {
+			struct ntzc_ring *ring = &taps->chan[t]->rings->release;
+
+			if (ask)
+				ntzc_ring_ask(ring);
+			else
+				ntzc_ring_unask(ring);
+		}
+	}
+}
+
+/*
+ * The pool has no more. Any tap of any queue may have put some in its release
+ * ring: ask to be told of those to come, then look.
+ */
+static noinline void ntzc_rx_hungry(struct ntzc_queue *q)
+{
+	struct ntzc_pool *pool = q->port->rx_pool;
+
+	rcu_read_lock();
+	spin_lock_bh(&pool->lock);
+	pool->hungry |= BIT_ULL(q->index);
+	ntzc_rx_ask(q->port, true);
+	spin_unlock_bh(&pool->lock);
+	ntzc_rx_reclaim_all(q->port);
+	rcu_read_unlock();
+	q->rx_no_buffer++;
+}
+
+/**
+ * ntzc_rx_greet() - tell taps that have joined if the pool has no more
+ * @port: the port
+ *
+ * Context: process, port->lock held.
+ */
+void ntzc_rx_greet(struct ntzc_port *port)
+{
+	struct ntzc_pool *pool = port->rx_pool;
+
+	rcu_read_lock();
+	spin_lock_bh(&pool->lock);
+	if (pool->hungry)
+		ntzc_rx_ask(port, true);
+	spin_unlock_bh(&pool->lock);
+	rcu_read_unlock();
+}
+
+static noinline void ntzc_rx_fed(struct ntzc_queue *q)
+{
+	struct ntzc_pool *pool = q->port->rx_pool;
+
+	rcu_read_lock();
+	spin_lock_bh(&pool->lock);
+	pool->hungry &= ~BIT_ULL(q->index);
+	if (!pool->hungry)
+		ntzc_rx_ask(q->port, false);
+	spin_unlock_bh(&pool->lock);
+	rcu_read_unlock();
+}
 
 /**
  * ntzc_rx_refill() - free buffers for the card
@@ -188,9 +261,11 @@ unsigned int ntzc_rx_refill(struct ntzc_queue *q, struct m_buf **m, unsigned int
 			dma_sync_single_for_device(pool->port->dma_dev, m[i]->dma, m[i]->size,
 						   DMA_FROM_DEVICE);
 	q->posted += got;
-	q->wanted = n - got;
 	if (unlikely(got < n))
-		q->rx_no_buffer++;
+		ntzc_rx_hungry(q);
+	else if (unlikely(q->wanted))
+		ntzc_rx_fed(q);
+	q->wanted = n - got;
 	return got;
 }
 EXPORT_SYMBOL_GPL(ntzc_rx_refill);
@@ -220,7 +295,29 @@ EXPORT_SYMBOL_GPL(ntzc_rx_return);
  */
 void ntzc_rx_drop_spare(struct ntzc_queue *q)
 {
-	ntzc_pool_free(q->port->rx_pool, q->spare, q->n_spare);
+	if (q->wanted)
+		ntzc_rx_fed(q);
+	ntzc_pool_restore(q->port->rx_pool, q->spare, q->n_spare);
 	q->n_spare = 0;
 	q->wanted = 0;
+}
+
+/**
+ * ntzc_queue_busy_poll() - run the queue's poll once on this processor
+ * @q: the queue
+ *
+ * Does nothing while another processor runs it, or the port is down.
+ * Context: process.
+ */
+void ntzc_queue_busy_poll(struct ntzc_queue *q)
+{
+	struct napi_struct *napi = READ_ONCE(q->napi);
+	unsigned int id;
+
+	/* the NAPI is there until the driver has left; pairs with synchronize_net() in detach */
+	rcu_read_lock();
+	id = napi && !READ_ONCE(q->port->gone) ? READ_ONCE(napi->napi_id) : 0;
+	rcu_read_unlock();
+	if (id >= MIN_NAPI_ID)
+		napi_busy_loop(id, NULL, NULL, false, BUSY_POLL_BUDGET);
 }

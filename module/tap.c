@@ -1,39 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Taps: one open file each. What a tap holds is a mark per buffer, set by
- * delivery and cleared here under tap->hold_lock; a reference is dropped only
- * where a mark was set, so that no program can release what it does not hold.
- * Attach and detach replace the queues' sets of taps under port->lock, by RCU.
+ * The life of a tap, which is one open file: create, attach to a port and its
+ * queues, destroy. Attach runs under RTNL and tap->setup_lock; what joins or
+ * leaves a port does so under port->lock.
  */
+#include <linux/cred.h>
+#include <linux/idr.h>
 #include <linux/mm.h>
-#include <linux/module.h>
-#include <linux/poll.h>
 #include <linux/rtnetlink.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "core.h"
 
 #define NTZC_DEFAULT_RING	2048
 #define NTZC_DEFAULT_QUOTA_MIN	64
 
-/** ntzc_chan_waiting() - Return: frames that the channel's reader can take. */
-u32 ntzc_chan_waiting(const struct ntzc_chan *c)
-{
-	/* acquire: the descriptors come after; pairs with ntzc_chan_publish() */
-	return smp_load_acquire(&c->prod) - READ_ONCE(c->cons);
-}
-
-/** ntzc_tap_readable() - Return: whether a frame waits in any channel. Tap attached. */
-bool ntzc_tap_readable(const struct ntzc_tap *tap)
-{
-	unsigned int i;
-
-	for (i = 0; i < tap->n_chans; i++)
-		if (tap->chans[i] && ntzc_chan_waiting(tap->chans[i]))
-			return true;
-	return false;
-}
+static DEFINE_IDA(ntzc_tap_ids);
 
 /**
  * ntzc_tap_create() - a tap that is attached to nothing
@@ -46,82 +29,20 @@ struct ntzc_tap *ntzc_tap_create(void)
 
 	if (!tap)
 		return NULL;
-	mutex_init(&tap->read_lock);
-	mutex_init(&tap->hold_lock);
-	init_waitqueue_head(&tap->rx_wait);
-	INIT_LIST_HEAD(&tap->link);
-	return tap;
-}
-
-static void ntzc_chan_destroy(struct ntzc_chan *c)
-{
-	if (!c)
-		return;
-	vfree(c->ring);
-	kfree(c);
-}
-
-static struct ntzc_chan *ntzc_chan_create(struct ntzc_tap *tap, struct ntzc_queue *q,
-					  u32 ring_size, u32 quota)
-{
-	struct ntzc_chan *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
-
-	if (!c)
-		return NULL;
-	c->ring = __vmalloc(array_size(ring_size, sizeof(*c->ring)),
-			    GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	if (!c->ring) {
-		kfree(c);
+	tap->id = ida_alloc(&ntzc_tap_ids, GFP_KERNEL_ACCOUNT);
+	if (tap->id < 0) {
+		kfree(tap);
 		return NULL;
 	}
-	c->tap = tap;
-	c->queue = q;
-	c->mask = ring_size - 1;
-	c->quota = quota;
-	return c;
-}
-
-static struct ntzc_taps *ntzc_queue_taps(struct ntzc_queue *q)
-{
-	return rcu_dereference_protected(q->taps, lockdep_is_held(&q->port->lock));
-}
-
-static int ntzc_queue_add(struct ntzc_queue *q, struct ntzc_chan *c)
-{
-	struct ntzc_taps *old = ntzc_queue_taps(q), *new;
-	unsigned int n = old ? old->n : 0;
-
-	if (n == NTZC_MAX_TAPS)
-		return -EBUSY;
-	new = kzalloc(struct_size(new, chan, n + 1), GFP_KERNEL);
-	if (!new)
-		return -ENOMEM;
-	if (n)
-		memcpy(new->chan, old->chan, n * sizeof(new->chan[0]));
-	new->chan[n] = c;
-	new->n = n + 1;
-	rcu_assign_pointer(q->taps, new);
-	if (old)
-		kfree_rcu(old, rcu);
-	return 0;
-}
-
-static void ntzc_queue_remove(struct ntzc_queue *q, struct ntzc_chan *c)
-{
-	struct ntzc_taps *old = ntzc_queue_taps(q), *new = NULL;
-	unsigned int i, n = 0;
-
-	/* closing a file cannot fail */
-	if (old->n > 1)
-		new = kzalloc(struct_size(new, chan, old->n - 1),
-			      GFP_KERNEL | __GFP_NOFAIL);
-	for (i = 0; i < old->n; i++)
-		if (old->chan[i] != c)
-			new->chan[n++] = old->chan[i];
-	if (new)
-		new->n = n;
-	rcu_assign_pointer(q->taps, new);
-	kfree_rcu(old, rcu);
+	mutex_init(&tap->read_lock);
+	mutex_init(&tap->setup_lock);
+	spin_lock_init(&tap->hold_lock);
+	init_waitqueue_head(&tap->rx_wait);
+	INIT_LIST_HEAD(&tap->link);
+	tap->pid = get_pid(task_tgid(current));
+	tap->uid = current_uid();
+	get_task_comm(tap->comm, current);
+	return tap;
 }
 
 /* Stop delivery to the tap; after it returns, no poll knows the tap. Under port->lock. */
@@ -158,16 +79,16 @@ static int ntzc_tap_link(struct ntzc_tap *tap)
 }
 
 /* Drop the references of all marks that are set. Nobody else uses the tap any more. */
-static void ntzc_tap_drop_all(struct ntzc_pool *pool, u8 *held)
+static void ntzc_tap_drop_all(struct ntzc_pool *pool, u32 *held)
 {
 	struct m_buf *done[NTZC_BATCH];
 	unsigned int n = 0;
 	u32 i;
 
 	for (i = 0; i < pool->size; i++) {
-		if (!held[i])
+		if (held[i] == NTZC_MARK_NONE)
 			continue;
-		held[i] = 0;
+		held[i] = NTZC_MARK_NONE;
 		if (!m_buf_unref(&pool->bufs[i]))
 			continue;
 		done[n++] = &pool->bufs[i];
@@ -203,6 +124,30 @@ static void ntzc_tap_end_promisc(struct ntzc_tap *tap)
 	rtnl_unlock();
 }
 
+static void ntzc_tap_leave(struct ntzc_tap *tap, struct ntzc_port *port)
+{
+	if (tap->promisc)
+		ntzc_tap_end_promisc(tap);
+	/* polls look no more for the tap's rings; the grace period is unlink's */
+	if (tap->tx_pool)
+		WRITE_ONCE(tap->tx_pool->tap, NULL);
+	mutex_lock(&port->lock);
+	ntzc_tap_unlink(tap, tap->n_chans);
+	ntzc_losses_keep(tap);
+	ntzc_tap_drop_all(tap->rx_pool, tap->rx_held);
+	list_del(&tap->link);
+	WRITE_ONCE(port->n_taps, port->n_taps - 1);
+	ntzc_port_pool_put(port);
+	mutex_unlock(&port->lock);
+
+	if (tap->tx_pool)
+		ntzc_tap_drop_all(tap->tx_pool, tap->tx_held);
+	ntzc_tx_teardown(tap);
+	ntzc_tap_free_chans(tap);
+	ntzc_pool_put(tap->rx_pool);
+	ntzc_port_put(port);
+}
+
 /**
  * ntzc_tap_destroy() - give back all that the tap holds, and free it
  * @tap: the tap; its file has no user left
@@ -215,30 +160,16 @@ void ntzc_tap_destroy(struct ntzc_tap *tap)
 {
 	struct ntzc_port *port = tap->port;
 
-	if (port) {
-		if (tap->promisc)
-			ntzc_tap_end_promisc(tap);
-		mutex_lock(&port->lock);
-		ntzc_tap_unlink(tap, tap->n_chans);
-		ntzc_tap_drop_all(tap->rx_pool, tap->rx_held);
-		list_del(&tap->link);
-		port->n_taps--;
-		ntzc_port_pool_put(port);
-		mutex_unlock(&port->lock);
-
-		if (tap->tx_pool) {
-			ntzc_tap_drop_all(tap->tx_pool, tap->tx_held);
-			kvfree(tap->tx_held);
-			ntzc_pool_put(tap->tx_pool);
-		}
-		ntzc_tap_free_chans(tap);
-		ntzc_pool_put(tap->rx_pool);
-		ntzc_port_put(port);
-	}
+	if (port)
+		ntzc_tap_leave(tap, port);
+	ntzc_filter_drop(tap);
+	put_pid(tap->pid);
+	ida_free(&ntzc_tap_ids, tap->id);
 	kfree(tap);
 }
 
-static int ntzc_tap_check(const struct ntzc_port *port, struct ntzc_attach *arg)
+/* Put defaults in place of zeros, then see whether it can be had */
+static int ntzc_tap_check(struct ntzc_port *port, struct ntzc_attach *arg)
 {
 	const struct ntzc_pool *pool = port->rx_pool;
 	u64 all = port->n_queues == 64 ? ~0ull : BIT_ULL(port->n_queues) - 1;
@@ -251,38 +182,49 @@ static int ntzc_tap_check(const struct ntzc_port *port, struct ntzc_attach *arg)
 	if (!arg->desc_size)
 		arg->desc_size = sizeof(struct ntzc_desc);
 	/* half the reserve in all: one tap that hoards leaves as much to the others */
-	if (!arg->quota)
-		arg->quota = max_t(u32, reserve / 2 / max_t(u32, hweight64(arg->queues), 1),
-				   NTZC_DEFAULT_QUOTA_MIN);
-
+	arg->quota = ntzc_port_quota(port, arg->quota,
+				     max_t(u32, reserve / 2 / max_t(u32, hweight64(arg->queues), 1),
+					   NTZC_DEFAULT_QUOTA_MIN));
+	/* more than there are cannot be held */
+	arg->quota = min(arg->quota, pool->size);
 	if (arg->queues & ~all || !is_power_of_2(arg->ring_size) ||
-	    arg->ring_size > NTZC_MAX_RING || arg->desc_size != sizeof(struct ntzc_desc))
+	    arg->ring_size > NTZC_MAX_RING || arg->desc_size != sizeof(struct ntzc_desc) ||
+	    arg->clock > NTZC_CLOCK_TAI || arg->busy_poll_us > NTZC_MAX_BUSY_POLL_US)
 		return -EINVAL;
-	return 0;
+	return ntzc_port_fanout_fits(port, arg) ? 0 : -EINVAL;
+}
+
+static bool ntzc_tap_alloc_chan(struct ntzc_tap *tap, unsigned int i, struct ntzc_queue *q,
+				const struct ntzc_attach *arg)
+{
+	tap->chans[i] = ntzc_chan_create(tap, q, arg->ring_size, arg->quota);
+	return tap->chans[i];
 }
 
 static int ntzc_tap_alloc_chans(struct ntzc_tap *tap, struct ntzc_port *port,
 				const struct ntzc_attach *arg)
 {
-	unsigned int i;
+	unsigned int n = port->n_queues, i;
 
-	tap->chans = kcalloc(port->n_queues, sizeof(tap->chans[0]), GFP_KERNEL_ACCOUNT);
-	tap->rx_held = kvzalloc(port->rx_pool->size, GFP_KERNEL_ACCOUNT);
+	tap->chans = kcalloc(n + 1, sizeof(tap->chans[0]), GFP_KERNEL_ACCOUNT);
+	tap->rx_held = ntzc_pool_marks(port->rx_pool);
 	if (!tap->chans || !tap->rx_held)
 		return -ENOMEM;
-	tap->n_chans = port->n_queues;
-	for (i = 0; i < tap->n_chans; i++) {
-		if (!(arg->queues & BIT_ULL(i)))
-			continue;
-		tap->chans[i] = ntzc_chan_create(tap, &port->queues[i], arg->ring_size, arg->quota);
-		if (!tap->chans[i])
+	tap->n_chans = n + 1;
+	for (i = 0; i < n; i++)
+		if (arg->queues & BIT_ULL(i) &&
+		    !ntzc_tap_alloc_chan(tap, i, &port->queues[i], arg))
 			return -ENOMEM;
-	}
+	if (arg->flags & NTZC_ATTACH_HOST &&
+	    !ntzc_tap_alloc_chan(tap, n, ntzc_port_host_queue(port), arg))
+		return -ENOMEM;
 	return 0;
 }
 
-static void ntzc_tap_tell(const struct ntzc_port *port, struct ntzc_attach *arg)
+static void ntzc_tap_tell(const struct ntzc_tap *tap, const struct ntzc_port *port,
+			  struct ntzc_attach *arg)
 {
+	const struct ntzc_chan *c = tap->chans[__ffs64(arg->queues)];
 	const struct ntzc_pool *pool = port->rx_pool;
 
 	arg->port_id = port->id;
@@ -291,6 +233,11 @@ static void ntzc_tap_tell(const struct ntzc_port *port, struct ntzc_attach *arg)
 	arg->headroom = NTZC_HEADROOM;
 	arg->frame_max = port->frame_max;
 	arg->rx_bytes = (u64)pool->size << pool->shift;
+	arg->n_queues = port->n_queues;
+	arg->rings_bytes = ntzc_chan_bytes(c);
+	arg->release_offset = (u8 *)c->release - (u8 *)c->rings;
+	arg->release_size = c->release_mask + 1;
+	arg->tap_id = tap->id;
 }
 
 /* Under port->lock */
@@ -305,20 +252,35 @@ static int ntzc_tap_join(struct ntzc_tap *tap, struct ntzc_port *port, struct nt
 	err = ntzc_tap_check(port, arg);
 	if (err)
 		goto put_pool;
+	tap->fanout = arg->fanout;
+	tap->clock = arg->clock;
+	tap->busy_poll_us = arg->busy_poll_us;
+	tap->queues = arg->queues;
 	err = ntzc_tap_alloc_chans(tap, port, arg);
-	if (!err)
-		err = ntzc_tap_link(tap);
 	if (err)
 		goto free_chans;
-
 	ntzc_pool_get(pool);
 	tap->rx_pool = pool;
-	tap->tx_queue = &port->queues[__ffs64(arg->queues)];
+	tap->targets[0].port = port;
+	tap->targets[0].queue = &port->queues[__ffs64(arg->queues)];
+	tap->n_targets = 1;
+	/* last of what delivery looks at: polls find the tap from here on */
+	err = ntzc_tap_link(tap);
+	if (err)
+		goto drop_pool;
+
 	list_add_tail(&tap->link, &port->taps);
-	port->n_taps++;
-	ntzc_tap_tell(port, arg);
+	WRITE_ONCE(port->n_taps, port->n_taps + 1);
+	ntzc_rx_greet(port);
+	ntzc_tap_tell(tap, port, arg);
 	return 0;
 
+drop_pool:
+	/* some queues may have delivered before another refused */
+	ntzc_tap_drop_all(pool, tap->rx_held);
+	tap->n_targets = 0;
+	tap->rx_pool = NULL;
+	ntzc_pool_put(pool);
 free_chans:
 	ntzc_tap_free_chans(tap);
 put_pool:
@@ -339,7 +301,7 @@ int ntzc_tap_attach(struct ntzc_tap *tap, struct ntzc_port *port, struct ntzc_at
 {
 	int err = -EBUSY;
 
-	mutex_lock(&tap->hold_lock);
+	mutex_lock(&tap->setup_lock);
 	if (tap->port)
 		goto unlock;
 	mutex_lock(&port->lock);
@@ -347,122 +309,12 @@ int ntzc_tap_attach(struct ntzc_tap *tap, struct ntzc_port *port, struct ntzc_at
 	mutex_unlock(&port->lock);
 	if (err)
 		goto unlock;
+	tap->missed = ntzc_port_missed(port);
 	if (arg->flags & NTZC_ATTACH_PROMISC)
 		tap->promisc = !dev_set_promiscuity(port->netdev, 1);
 	/* all else of the tap comes first; pairs with ntzc_tap_port() */
 	smp_store_release(&tap->port, port);
 unlock:
-	mutex_unlock(&tap->hold_lock);
+	mutex_unlock(&tap->setup_lock);
 	return err;
-}
-
-/* Under hold_lock. Return: handles dealt with, from the first on. */
-static unsigned int ntzc_tap_release_rx(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
-{
-	struct ntzc_chan *const *chans = tap->chans;
-	struct ntzc_pool *pool = tap->rx_pool;
-	struct m_buf *done[NTZC_BATCH];
-	u8 *held = tap->rx_held;
-	unsigned int i, n_done = 0;
-
-	for (i = 0; i < n && !(handles[i] & NTZC_HANDLE_TX); i++) {
-		struct m_buf *m = ntzc_tap_unhold(pool, held, handles[i]);
-		struct ntzc_chan *c;
-
-		if (unlikely(!m))
-			break;
-		c = chans[m->desc.queue];
-		WRITE_ONCE(c->released, c->released + 1);
-		if (m_buf_unref(m))
-			done[n_done++] = m;
-	}
-	ntzc_pool_free(pool, done, n_done);
-	return i;
-}
-
-static unsigned int ntzc_tap_release_tx(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
-{
-	struct m_buf *done[NTZC_BATCH];
-	unsigned int i;
-
-	if (!tap->tx_pool)
-		return 0;
-	for (i = 0; i < n && handles[i] & NTZC_HANDLE_TX; i++) {
-		done[i] = ntzc_tap_unhold(tap->tx_pool, tap->tx_held, handles[i]);
-		if (!done[i])
-			break;
-	}
-	tap->tx_reserved -= i;
-	ntzc_pool_free(tap->tx_pool, done, i);
-	if (i && wq_has_sleeper(&tap->tx_queue->tx_wait))
-		wake_up_interruptible_poll(&tap->tx_queue->tx_wait, EPOLLOUT | EPOLLWRNORM);
-	return i;
-}
-
-/**
- * ntzc_tap_release() - give back what the tap holds
- * @tap: the tap, attached
- * @handles: received frames and reserved transmit buffers, in any order
- * @n: how many, 1 to NTZC_BATCH
- *
- * Context: process.
- * Return: handles dealt with, from the first on, or -ESTALE if the first is
- * not held.
- */
-int ntzc_tap_release(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
-{
-	unsigned int done = 0, more;
-
-	mutex_lock(&tap->hold_lock);
-	do {
-		if (handles[done] & NTZC_HANDLE_TX)
-			more = ntzc_tap_release_tx(tap, handles + done, n - done);
-		else
-			more = ntzc_tap_release_rx(tap, handles + done, n - done);
-		done += more;
-	} while (more && done < n);
-	mutex_unlock(&tap->hold_lock);
-	return done ? done : -ESTALE;
-}
-
-/**
- * ntzc_tap_get_stats() - read the tap's counters
- * @tap: the tap, attached
- * @st: zeroed by the caller
- *
- * Context: process. Counters that move meanwhile may be read a little apart.
- */
-void ntzc_tap_get_stats(struct ntzc_tap *tap, struct ntzc_tap_stats *st)
-{
-	unsigned int i;
-
-	mutex_lock(&tap->hold_lock);
-	for (i = 0; i < tap->n_chans; i++) {
-		const struct ntzc_chan *c = tap->chans[i];
-		u32 prod;
-
-		if (!c)
-			continue;
-		prod = READ_ONCE(c->prod);
-		st->received += c->received;
-		st->received_bytes += c->received_bytes;
-		st->lost_ring += c->lost_ring;
-		st->lost_quota += c->lost_quota;
-		st->lost_pool += c->lost_pool;
-		st->waiting += prod - READ_ONCE(c->cons);
-		st->held += prod - c->released;
-	}
-	st->released = st->received - st->held;
-	st->tx_submitted = tap->tx_submitted;
-	st->tx_forwarded = tap->tx_forwarded;
-	st->tx_reserved = tap->tx_reserved;
-	if (tap->tx_pool) {
-		spin_lock_bh(&tap->tx_pool->lock);
-		st->tx_completed = tap->tx_pool->tx_completed;
-		st->tx_failed = tap->tx_pool->tx_failed;
-		st->tx_in_flight = tap->tx_pool->in_flight;
-		st->tx_free = tap->tx_pool->n_free;
-		spin_unlock_bh(&tap->tx_pool->lock);
-	}
-	mutex_unlock(&tap->hold_lock);
 }

@@ -7,62 +7,10 @@
  */
 #include <linux/dma-mapping.h>
 #include <linux/if_ether.h>
-#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/poll.h>
-#include <linux/slab.h>
 
 #include "core.h"
-
-#define NTZC_DEFAULT_TX_BUFS	512
-
-/**
- * ntzc_tx_setup() - give the tap transmit memory
- * @tap: the tap, attached
- * @arg: checked for reserved fields by the caller; output fields are filled in
- *
- * Context: process. Return: 0, or -EBUSY, -EINVAL, -ENODEV, -ENOMEM.
- */
-int ntzc_tx_setup(struct ntzc_tap *tap, struct ntzc_tx_setup *arg)
-{
-	struct ntzc_port *port = tap->port;
-	struct ntzc_pool *pool;
-	int err = -EBUSY;
-	u32 least;
-
-	mutex_lock(&tap->hold_lock);
-	mutex_lock(&port->lock);
-	if (tap->tx_pool)
-		goto unlock;
-	err = -ENODEV;
-	if (port->gone)
-		goto unlock;
-	err = -EINVAL;
-	least = ntzc_buf_size_for(port->frame_max);
-	if (arg->buf_size && arg->buf_size < least)
-		goto unlock;
-	pool = ntzc_pool_create(port, arg->n_bufs ?: NTZC_DEFAULT_TX_BUFS,
-				arg->buf_size ?: least, true);
-	err = PTR_ERR_OR_ZERO(pool);
-	if (err)
-		goto unlock;
-	tap->tx_held = kvzalloc(pool->size, GFP_KERNEL_ACCOUNT);
-	if (!tap->tx_held) {
-		ntzc_pool_put(pool);
-		err = -ENOMEM;
-		goto unlock;
-	}
-	arg->n_bufs = pool->size;
-	arg->buf_size = 1u << pool->shift;
-	arg->headroom = NTZC_HEADROOM;
-	arg->tx_bytes = (u64)pool->size << pool->shift;
-	/* the marks come first; pairs with the acquire in ntzc_tap_tx_pool() */
-	smp_store_release(&tap->tx_pool, pool);
-unlock:
-	mutex_unlock(&port->lock);
-	mutex_unlock(&tap->hold_lock);
-	return err;
-}
 
 /**
  * ntzc_tx_reserve() - take free transmit buffers for the program to fill
@@ -75,13 +23,13 @@ unlock:
 int ntzc_tx_reserve(struct ntzc_tap *tap, struct ntzc_desc *d, unsigned int n)
 {
 	struct ntzc_pool *pool = tap->tx_pool;
-	struct m_buf *m[NTZC_BATCH];
+	struct m_buf *m[NTZC_BATCH] __uninitialized;
 	unsigned int i;
 
-	mutex_lock(&tap->hold_lock);
+	spin_lock_bh(&tap->hold_lock);
 	n = ntzc_pool_alloc(pool, m, n, 0);
 	for (i = 0; i < n; i++) {
-		tap->tx_held[m_buf_index(m[i])] = 1;
+		tap->tx_held[m_buf_index(m[i])] = m[i]->desc.handle;
 		d[i] = (struct ntzc_desc) {
 			.handle = m[i]->desc.handle,
 			.offset = (m_buf_index(m[i]) << pool->shift) + NTZC_HEADROOM,
@@ -89,7 +37,7 @@ int ntzc_tx_reserve(struct ntzc_tap *tap, struct ntzc_desc *d, unsigned int n)
 		};
 	}
 	tap->tx_reserved += n;
-	mutex_unlock(&tap->hold_lock);
+	spin_unlock_bh(&tap->hold_lock);
 	return n;
 }
 
@@ -103,7 +51,7 @@ int ntzc_tx_reserve(struct ntzc_tap *tap, struct ntzc_desc *d, unsigned int n)
  */
 void ntzc_tx_unreserve(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n)
 {
-	u32 handles[NTZC_BATCH];
+	u32 handles[NTZC_BATCH] __uninitialized;
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
@@ -111,76 +59,139 @@ void ntzc_tx_unreserve(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned
 	ntzc_tap_release(tap, handles, n);
 }
 
-/* Fields that the sender must leave zero, and flags that mean nothing */
-static bool ntzc_tx_malformed(const struct ntzc_desc *d)
+/* Nothing is said of the frame but where it is and where it goes: true of most */
+static __always_inline bool ntzc_tx_plain(const struct ntzc_desc *d)
 {
-	return d->timestamp || d->hash || d->orig_len || d->queue || d->hash_type ||
+	static const struct ntzc_desc said = { .len = ~0u, .queue = 0xff };
+	const u64 *word = (const u64 *)d, *may = (const u64 *)&said;
+
+	BUILD_BUG_ON(sizeof(*d) != 4 * sizeof(u64) ||
+		     offsetof(struct ntzc_desc, timestamp) != sizeof(u64));
+	return !((word[1] & ~may[1]) | (word[2] & ~may[2]) | (word[3] & ~may[3]));
+}
+
+/* Fields that the sender must leave zero, and flags that mean nothing */
+static noinline bool ntzc_tx_malformed(const struct ntzc_desc *d)
+{
+	return d->timestamp | d->hash | d->orig_len | d->hash_type ||
 	       d->flags & ~NTZC_TX_VLAN || (d->vlan_tci && !(d->flags & NTZC_TX_VLAN));
 }
 
-/* A buffer of the tap's own: take it from the program and describe the frame in it */
-static int ntzc_tx_take_own(struct ntzc_tap *tap, const struct ntzc_desc *d, struct m_buf **out)
-{
-	u32 in, need = max_t(u32, d->len, NTZC_PAD_FRAME);
-	struct ntzc_pool *pool = tap->tx_pool;
-	struct m_buf *m;
+/* What a run of descriptors is checked against: of one pool, looked up once */
+struct ntzc_tx_bounds {
+	struct m_buf *bufs;
+	u32 *held;
+	u32 mask;
+	u32 shift;
+	u32 frame_max;
+};
 
-	m = pool ? ntzc_tap_unhold(pool, tap->tx_held, d->handle) : NULL;
-	if (!m)
+/* A buffer of the tap's own: take it from the program and describe the frame in it */
+static __always_inline int ntzc_tx_take_own(const struct ntzc_tx_bounds *b,
+					    const struct ntzc_desc *d, struct m_buf **out)
+{
+	u32 index = d->handle & b->mask, size = 1u << b->shift;
+	u32 in = d->offset - (index << b->shift), need = max_t(u32, d->len, NTZC_PAD_FRAME);
+	struct m_buf *m = &b->bufs[index];
+
+	if (unlikely(b->held[index] != d->handle))
 		return -ESTALE;
-	in = d->offset & (m->size - 1);
-	if (d->offset >> pool->shift != m_buf_index(m) ||
-	    d->len < NTZC_MIN_FRAME || d->len > READ_ONCE(tap->port->frame_max) ||
-	    need > m->size - in) {
-		tap->tx_held[m_buf_index(m)] = 1;
+	/* in wraps if the offset is of a buffer before this one */
+	if (unlikely(d->len < NTZC_MIN_FRAME || d->len > b->frame_max || in >= size ||
+		     need > size - in))
 		return -EINVAL;
-	}
-	tap->tx_reserved--;
+	b->held[index] = NTZC_MARK_NONE;
 	m->desc.offset = d->offset;
 	m->desc.len = need;
 	m->desc.vlan_tci = d->vlan_tci;
 	m->desc.flags = d->flags;
-	if (need > d->len)
+	if (unlikely(need > d->len))
 		memset(m_buf_data(m) + d->len, 0, need - d->len);
 	*out = m;
 	return 0;
 }
 
 /* A received frame that the tap holds: its hold becomes the transmit's reference */
-static int ntzc_tx_take_received(struct ntzc_tap *tap, const struct ntzc_desc *d,
-				 struct m_buf **out)
+static __always_inline int ntzc_tx_take_received(const struct ntzc_tx_bounds *b,
+						 const struct ntzc_desc *d, struct m_buf **out)
 {
-	struct m_buf *m;
+	u32 index = d->handle & b->mask;
+	struct m_buf *m = &b->bufs[index];
 
-	m = ntzc_tap_unhold(tap->rx_pool, tap->rx_held, d->handle);
-	if (!m)
+	/* acquire: as in ntzc_tap_held() */
+	if (unlikely(smp_load_acquire(&b->held[index]) != d->handle))
 		return -ESTALE;
-	if (d->offset != m->desc.offset || d->len != m->desc.len || d->flags ||
-	    d->len > READ_ONCE(tap->port->frame_max)) {
-		WRITE_ONCE(tap->rx_held[m_buf_index(m)], 1);
+	if (unlikely(d->offset != m->desc.offset || d->len != m->desc.len || d->flags ||
+		     d->len > b->frame_max))
 		return -EINVAL;
-	}
+	WRITE_ONCE(b->held[index], NTZC_MARK_NONE);
 	*out = m;
 	return 0;
 }
 
-static int ntzc_tx_take(struct ntzc_tap *tap, const struct ntzc_desc *d, struct m_buf **m)
+/*
+ * Take descriptors from the program as far as they are of one pool, for one target, and
+ * well formed. Return: how many; if there are fewer, @err says why, or 0.
+ */
+static __always_inline unsigned int
+ntzc_tx_take_run(const struct ntzc_tx_bounds *b, const struct ntzc_desc *d, unsigned int n,
+		 bool own, struct m_buf **m, u64 *bytes, int *err)
 {
-	if (ntzc_tx_malformed(d))
-		return -EINVAL;
-	if (d->handle & NTZC_HANDLE_TX)
-		return ntzc_tx_take_own(tap, d, m);
-	return ntzc_tx_take_received(tap, d, m);
+	const u32 tx = own ? NTZC_HANDLE_TX : 0;
+	const u8 target = d->queue;
+	unsigned int k;
+	u64 sum = 0;
+
+	for (k = 0; k < n; k++) {
+		if ((d[k].handle & NTZC_HANDLE_TX) != tx || d[k].queue != target)
+			break;
+		*err = -EINVAL;
+		if (unlikely(!ntzc_tx_plain(&d[k]) && ntzc_tx_malformed(&d[k])))
+			break;
+		*err = own ? ntzc_tx_take_own(b, &d[k], &m[k]) :
+			     ntzc_tx_take_received(b, &d[k], &m[k]);
+		if (unlikely(*err))
+			break;
+		sum += m[k]->desc.len;
+	}
+	*bytes = sum;
+	return k;
+}
+
+static unsigned int ntzc_tx_take(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n,
+				 u32 frame_max, struct m_buf **m, u64 *bytes, int *err)
+{
+	const bool own = d->handle & NTZC_HANDLE_TX;
+	const struct ntzc_pool *pool = own ? tap->tx_pool : tap->rx_pool;
+	struct ntzc_tx_bounds b = { .frame_max = frame_max };
+
+	*err = ntzc_tx_malformed(d) ? -EINVAL : -ESTALE;
+	if (!pool)
+		return 0;
+	b.bufs = pool->bufs;
+	b.mask = pool->mask;
+	b.shift = pool->shift;
+	*err = 0;
+	if (!own) {
+		b.held = tap->rx_held;
+		return ntzc_tx_take_run(&b, d, n, false, m, bytes, err);
+	}
+	b.held = tap->tx_held;
+	n = ntzc_tx_take_run(&b, d, n, true, m, bytes, err);
+	tap->tx_reserved -= n;
+	return n;
 }
 
 /* The card did not want it: the program holds it again */
 static void ntzc_tx_untake(struct ntzc_tap *tap, struct m_buf *m)
 {
+	u32 handle = m->desc.handle;
+
 	if (m->pool->tx) {
-		tap->tx_held[m_buf_index(m)] = 1;
+		tap->tx_held[m_buf_index(m)] = handle;
 		tap->tx_reserved++;
 	} else {
-		WRITE_ONCE(tap->rx_held[m_buf_index(m)], 1);
+		WRITE_ONCE(tap->rx_held[m_buf_index(m)], handle);
 	}
 }
 
@@ -190,30 +201,42 @@ static void ntzc_tx_untake(struct ntzc_tap *tap, struct m_buf *m)
  */
 static void ntzc_tx_forwarded(struct ntzc_tap *tap, const u8 *queues, unsigned int n)
 {
-	unsigned int i;
+	unsigned int i, run;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n; i += run) {
 		struct ntzc_chan *c = tap->chans[queues[i]];
 
-		WRITE_ONCE(c->released, c->released + 1);
+		for (run = 1; i + run < n && queues[i + run] == queues[i]; run++)
+			;
+		WRITE_ONCE(c->released, c->released + run);
 	}
 	tap->tx_forwarded += n;
 }
 
-static void ntzc_tx_sync(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
+/* Where a run of packets goes, and as what the device there knows them */
+struct ntzc_tx_run {
+	struct ntzc_queue *q;
+	const dma_addr_t *dma;	/* NULL: as the pool's own device does */
+	bool need_sync;
+};
+
+static void ntzc_tx_sync(const struct ntzc_tx_run *run, struct m_buf **m, unsigned int n)
 {
+	struct device *dev = run->q->port->dma_dev;
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		dma_sync_single_for_device(pool->port->dma_dev, m_buf_dma(m[i]), m_buf_len(m[i]),
-					   DMA_TO_DEVICE);
+		dma_sync_single_for_device(dev, run->dma ? run->dma[i] : m_buf_dma(m[i]),
+					   m_buf_len(m[i]), DMA_TO_DEVICE);
 }
 
 /* Under tx_lock. Return: how many the driver took. */
-static unsigned int ntzc_tx_transmit(struct ntzc_queue *q, struct m_buf **m, unsigned int n)
+static unsigned int ntzc_tx_transmit(const struct ntzc_tx_run *run, struct m_buf **m,
+				     unsigned int n)
 {
-	const struct ntzc_port_ops *ops = q->port->ops;
-	unsigned int sent = ops->transmit(q, m, n);
+	const struct ntzc_port_ops *ops = run->q->port->ops;
+	struct ntzc_queue *q = run->q;
+	unsigned int sent = ops->transmit(q, m, run->dma, n);
 
 	if (likely(sent == n))
 		return sent;
@@ -223,28 +246,26 @@ static unsigned int ntzc_tx_transmit(struct ntzc_queue *q, struct m_buf **m, uns
 	 */
 	WRITE_ONCE(q->tx_full, true);
 	smp_mb(); /* pairs with the release in ntzc_tx_complete() */
-	sent += ops->transmit(q, m + sent, n - sent);
+	sent += ops->transmit(q, m + sent, run->dma ? run->dma + sent : NULL, n - sent);
 	if (sent == n)
 		WRITE_ONCE(q->tx_full, false);
 	return sent;
 }
 
-/* Give a run of one pool's packets to the driver. Return: how many it took, or an errno. */
-static int ntzc_tx_push(struct ntzc_tap *tap, struct m_buf **m, unsigned int n, u64 bytes)
+/* Give a run to the driver. Return: how many packets it took, or an errno. */
+static int ntzc_tx_push(const struct ntzc_tx_run *run, struct m_buf **m, unsigned int n, u64 bytes)
 {
-	struct ntzc_queue *q = tap->tx_queue;
-	struct ntzc_pool *pool = m[0]->pool;
+	struct ntzc_queue *q = run->q;
 	unsigned int i;
 	int sent;
 
-	ntzc_pool_launch(pool, m, n);
 	spin_lock_bh(&q->tx_lock);
 	if (!q->tx_up) {
 		sent = READ_ONCE(q->port->gone) ? -ENODEV : -ENETDOWN;
 	} else {
-		if (unlikely(pool->need_sync))
-			ntzc_tx_sync(pool, m, n);
-		sent = ntzc_tx_transmit(q, m, n);
+		if (unlikely(run->need_sync))
+			ntzc_tx_sync(run, m, n);
+		sent = ntzc_tx_transmit(run, m, n);
 		/* those that were taken may be gone by now */
 		for (i = sent; i < n; i++)
 			bytes -= m_buf_len(m[i]);
@@ -256,37 +277,78 @@ static int ntzc_tx_push(struct ntzc_tap *tap, struct m_buf **m, unsigned int n, 
 }
 
 /**
- * ntzc_tx_submit() - send frames
+ * ntzc_tx_target() - where a descriptor to send goes
+ * @tap: the tap, attached
+ * @number: ntzc_desc.queue
+ *
+ * Return: the target, or NULL if there is none of that number.
+ */
+const struct ntzc_target *ntzc_tx_target(const struct ntzc_tap *tap, unsigned int number)
+{
+	/* pairs with the release in ntzc_tx_new_target() */
+	unsigned int n = smp_load_acquire(&tap->n_targets);
+
+	return number < n ? &tap->targets[array_index_nospec(number, n)] : NULL;
+}
+
+/* Send a run to another port. Return: as ntzc_tx_push(). */
+static int ntzc_tx_push_across(struct ntzc_queue *q, const struct ntzc_mapping *map,
+			       struct m_buf **m, unsigned int n, u64 bytes)
+{
+	dma_addr_t dma[NTZC_TX_BATCH] __uninitialized;
+	struct ntzc_tx_run run = { .q = q, .dma = dma };
+	unsigned int i;
+
+	if (!map)
+		return -ENODEV;
+	run.need_sync = map->need_sync;
+	for (i = 0; i < n; i++)
+		dma[i] = map->dma[m_buf_index(m[i])] + m_buf_headroom(m[i]);
+	return ntzc_tx_push(&run, m, n, bytes);
+}
+
+static int ntzc_tx_push_to(const struct ntzc_target *target, struct m_buf **m, unsigned int n,
+			   u64 bytes)
+{
+	struct ntzc_pool *pool = m[0]->pool;
+	struct ntzc_tx_run run = { .q = target->queue, .need_sync = pool->need_sync };
+
+	/* first of all: what is not sent, for whatever reason, the caller recalls */
+	ntzc_pool_launch(pool, m, n);
+	if (likely(pool->port == target->port))
+		return ntzc_tx_push(&run, m, n, bytes);
+	return ntzc_tx_push_across(target->queue, pool->tx ? target->tx : target->rx, m, n, bytes);
+}
+
+/**
+ * ntzc_tx_send() - send frames
  * @tap: the tap, attached
  * @d: the program's descriptors, copied
- * @n: how many, 1 to NTZC_BATCH
+ * @n: how many, 1 to NTZC_TX_BATCH
  *
- * Context: process.
+ * Context: hold_lock held, bottom halves off.
  * Return: how many were accepted, from the first on; or an errno for the first:
  * -EINVAL, -ESTALE, -ENOSPC (the ring is full), -ENETDOWN, -ENODEV.
  */
-int ntzc_tx_submit(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n)
+int ntzc_tx_send(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n)
 {
-	struct m_buf *m[NTZC_BATCH];
-	u8 queues[NTZC_BATCH];
-	int err = 0, sent = 0;
+	const struct ntzc_target *target = ntzc_tx_target(tap, d[0].queue);
+	struct m_buf *m[NTZC_TX_BATCH] __uninitialized;
+	u8 queues[NTZC_TX_BATCH] __uninitialized;
+	bool own = d[0].handle & NTZC_HANDLE_TX;
+	int err, sent;
 	unsigned int i, k;
-	u64 bytes = 0;
+	u64 bytes;
 
-	mutex_lock(&tap->hold_lock);
-	for (k = 0; k < n; k++) {
-		/* one pool's at a time */
-		if (k && (d[k].handle ^ d[0].handle) & NTZC_HANDLE_TX)
-			break;
-		err = ntzc_tx_take(tap, &d[k], &m[k]);
-		if (err)
-			break;
-		bytes += m[k]->desc.len;
-		queues[k] = m[k]->desc.queue;
-	}
+	if (!target)
+		return -EINVAL;
+	k = ntzc_tx_take(tap, d, n, READ_ONCE(target->port->frame_max), m, &bytes, &err);
 	if (!k)
-		goto unlock;
-	sent = ntzc_tx_push(tap, m, k, bytes);
+		return err;
+	/* before they go: then they may be gone */
+	for (i = 0; !own && i < k; i++)
+		queues[i] = m[i]->desc.queue;
+	sent = ntzc_tx_push_to(target, m, k, bytes);
 	if (sent < (int)k) {
 		err = sent < 0 ? sent : -ENOSPC;
 		sent = max(sent, 0);
@@ -296,18 +358,41 @@ int ntzc_tx_submit(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int
 	}
 	tap->tx_submitted += sent;
 	if (!(d[0].handle & NTZC_HANDLE_TX))
-		ntzc_tx_forwarded(tap, queues, sent);
-unlock:
-	mutex_unlock(&tap->hold_lock);
+		ntzc_tx_forwarded(tap, queues, min_t(unsigned int, sent, k));
 	return sent ? sent : err;
 }
 
-/** ntzc_tx_can_reserve() - Return: whether TX_RESERVE and TX_SUBMIT would find room. */
-bool ntzc_tx_can_reserve(const struct ntzc_tap *tap)
+/**
+ * ntzc_tx_submit() - send frames
+ * @tap: the tap, attached
+ * @d: the program's descriptors, copied
+ * @n: how many, 1 to NTZC_TX_BATCH
+ *
+ * Context: process. Return: as ntzc_tx_send().
+ */
+int ntzc_tx_submit(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n)
+{
+	int sent;
+
+	spin_lock_bh(&tap->hold_lock);
+	sent = ntzc_tx_send(tap, d, n);
+	spin_unlock_bh(&tap->hold_lock);
+	return sent;
+}
+
+/** ntzc_tx_can_send() - Return: whether a buffer can be had, and sent. */
+bool ntzc_tx_can_send(const struct ntzc_tap *tap)
 {
 	const struct ntzc_pool *pool = ntzc_tap_tx_pool(tap);
+	/* pairs with the release in ntzc_tx_new_target() */
+	unsigned int n = smp_load_acquire(&tap->n_targets), i;
 
-	return pool && READ_ONCE(pool->n_free) && !READ_ONCE(tap->tx_queue->tx_full);
+	for (i = 0; i < n; i++)
+		if (READ_ONCE(tap->targets[i].queue->tx_full))
+			return false;
+	if (!pool)
+		return true;
+	return READ_ONCE(pool->n_free) || ntzc_tx_door_offers(tap);
 }
 
 /** ntzc_tx_drained() - Return: whether the card has dealt with all the tap's own buffers. */
@@ -318,6 +403,36 @@ bool ntzc_tx_drained(const struct ntzc_tap *tap)
 	return !pool || !READ_ONCE(pool->in_flight);
 }
 
+/* A tap's own buffers are back, from whichever card */
+static void ntzc_tx_landed(struct ntzc_tap *tap, const struct ntzc_queue *q)
+{
+	struct ntzc_queue *own = tap->targets[0].queue;
+
+	if (tap->tx_door.rings)
+		ntzc_tx_door_run(tap);
+	/* there TX_RESERVE waits; @q's own are woken once for all */
+	if (q != own && wq_has_sleeper(&own->tx_wait))
+		wake_up_interruptible_poll(&own->tx_wait, EPOLLOUT | EPOLLWRNORM);
+}
+
+/* Packets of one pool are sent: free them, and tell the tap that they belong to */
+static void ntzc_tx_land(struct ntzc_queue *q, struct ntzc_pool *pool, struct m_buf **m,
+			 unsigned int n, int status)
+{
+	struct ntzc_tap *tap;
+
+	rcu_read_lock();
+	/*
+	 * Before the packets land, as the pool may go with them. The tap is
+	 * there as long: pairs with synchronize_net() in ntzc_tap_unlink().
+	 */
+	tap = READ_ONCE(pool->tap);
+	ntzc_pool_land(pool, m, n, status);
+	if (tap)
+		ntzc_tx_landed(tap, q);
+	rcu_read_unlock();
+}
+
 /**
  * ntzc_tx_complete() - the card is done with packets
  * @q: the queue
@@ -325,25 +440,29 @@ bool ntzc_tx_drained(const struct ntzc_tap *tap)
  * @n: how many
  * @status: 0 if they were sent, or a negative errno
  *
- * Context: the queue's poll, or ops->stop; any that is alone on the queue.
+ * Context: the queue's poll, or ops->stop; any that is alone on the queue, and
+ * does not hold its tx_lock.
  */
 void ntzc_tx_complete(struct ntzc_queue *q, struct m_buf **m, unsigned int n, int status)
 {
 	unsigned int i, run;
 
+	WRITE_ONCE(q->tx_done, q->tx_done + n);
+	if (unlikely(status))
+		q->tx_failed += n;
+	/* the driver's freed slots come first; pairs with smp_mb() in ntzc_tx_transmit() */
+	smp_store_release(&q->tx_full, false);
 	for (i = 0; i < n; i += run) {
 		struct ntzc_pool *pool = m[i]->pool;
 
 		for (run = 1; i + run < n && m[i + run]->pool == pool; run++)
 			;
-		ntzc_pool_land(pool, m + i, run, status);
+		ntzc_tx_land(q, pool, m + i, run, status);
 	}
-	q->tx_done += n;
-	if (unlikely(status))
-		q->tx_failed += n;
-	/* the driver's freed slots come first; pairs with smp_mb() in ntzc_tx_transmit() */
-	smp_store_release(&q->tx_full, false);
 	if (wq_has_sleeper(&q->tx_wait))
 		wake_up_interruptible_poll(&q->tx_wait, EPOLLOUT | EPOLLWRNORM);
+	/* after the barrier in wq_has_sleeper(); pairs with smp_mb() in ntzc_stack_wait() */
+	if (unlikely(READ_ONCE(ntzc_port_host_queue(q->port)->tx_full)))
+		ntzc_stack_completed(q->port);
 }
 EXPORT_SYMBOL_GPL(ntzc_tx_complete);

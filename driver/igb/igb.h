@@ -115,6 +115,7 @@ enum ntzc_igb_reset_why {
 	NTZC_IGB_LINK_LOST,	/* frames wait, and nothing will send them */
 	NTZC_IGB_UNASKED,	/* the card was reset by somebody else */
 	NTZC_IGB_VANISHED,	/* all its registers read as ones */
+	NTZC_IGB_LOST,		/* and still do, with nobody who would bring it back */
 };
 
 /**
@@ -182,6 +183,7 @@ struct ntzc_igb_link {
  * @opened: rings have memory, interrupts have handlers; under RTNL
  * @wanted: the core has called ops->start; under RTNL
  * @started: the card runs; under RTNL
+ * @attached: taps find the card; ended by remove, or by the reset work
  * @dying: remove has begun
  * @rx_on: RCTL may enable reception; under netif_addr_lock
  * @mta: as the card has it; under netif_addr_lock
@@ -225,6 +227,7 @@ struct ntzc_igb {
 	bool opened;
 	bool wanted;
 	bool started;
+	bool attached;
 	bool dying;
 	bool rx_on;
 	u32 mta[IGB_MTA_REGS];
@@ -248,6 +251,7 @@ struct ntzc_igb {
 
 /* Registers. Not on the hot paths: those keep the address of their doorbell. */
 
+void ntzc_igb_vanish(struct ntzc_igb *igb);
 u32 ntzc_igb_check_gone(struct ntzc_igb *igb, u32 reg);
 
 static inline u32 ntzc_igb_rd(struct ntzc_igb *igb, u32 reg)
@@ -358,7 +362,8 @@ void ntzc_igb_rx_refill(struct ntzc_igb_queue *queue);
 void ntzc_igb_rx_drain(struct ntzc_igb_queue *queue);
 
 /* tx.c */
-unsigned int ntzc_igb_transmit(struct ntzc_queue *q, struct m_buf **m, unsigned int n);
+unsigned int ntzc_igb_transmit(struct ntzc_queue *q, struct m_buf **m, const dma_addr_t *dma,
+			       unsigned int n);
 bool ntzc_igb_tx_clean(struct ntzc_igb_queue *queue);
 void ntzc_igb_tx_open(struct ntzc_igb_queue *queue, bool open);
 void ntzc_igb_tx_drain(struct ntzc_igb_queue *queue, int status);

@@ -213,7 +213,7 @@ void ntzc_igb_assign_vectors(struct ntzc_igb *igb)
 	bool msix = igb->irq_mode == NTZC_IGB_MSIX;
 	u32 i;
 
-	igb->n_vectors = min(igb->max_vectors, igb->n_queues);
+	igb->n_vectors = clamp(igb->max_vectors, 1U, igb->n_queues);
 	for (i = 0; i < igb->n_vectors; i++) {
 		struct ntzc_igb_vector *vec = &igb->vectors[i];
 
@@ -226,6 +226,7 @@ void ntzc_igb_assign_vectors(struct ntzc_igb *igb)
 		struct ntzc_igb_vector *vec = &igb->vectors[i % igb->n_vectors];
 
 		igb->queues[i].vec = vec;
+		igb->queues[i].q->napi = &vec->napi;
 		vec->n_queues++;
 		if (msix && !igb->chip->ivar)
 			vec->eims |= IGB_EICR_RX0 << i | IGB_EICR_TX0 << i;

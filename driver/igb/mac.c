@@ -18,12 +18,28 @@
 #define NTZC_IGB_MAX_FRAME	9728	/* what the card itself can take, bytes */
 
 /**
+ * ntzc_igb_vanish() - the card does not answer any more
+ * @igb: the card
+ *
+ * Everything stops touching it, the interface is marked as absent, and the
+ * buffers come back.
+ *
+ * Context: any.
+ */
+void ntzc_igb_vanish(struct ntzc_igb *igb)
+{
+	if (READ_ONCE(igb->gone))
+		return;
+	WRITE_ONCE(igb->gone, true);
+	netdev_err(igb->netdev, "the card does not answer any more\n");
+	netif_device_detach(igb->netdev);
+	ntzc_igb_ask_reset(igb, NTZC_IGB_VANISHED);
+}
+
+/**
  * ntzc_igb_check_gone() - a register read as all ones: is the card still there?
  * @igb: the card
  * @reg: the register
- *
- * If it is not, everything stops touching it, the interface is marked as
- * absent, and the buffers come back.
  *
  * Context: any. Return: what @reg really holds, or all ones.
  */
@@ -34,12 +50,7 @@ u32 ntzc_igb_check_gone(struct ntzc_igb *igb, u32 reg)
 
 	if (status != ~0u)
 		return reg == IGB_STATUS ? status : ~0u;
-	if (!READ_ONCE(igb->gone)) {
-		WRITE_ONCE(igb->gone, true);
-		netdev_err(igb->netdev, "the card does not answer any more\n");
-		netif_device_detach(igb->netdev);
-		ntzc_igb_ask_reset(igb, NTZC_IGB_VANISHED);
-	}
+	ntzc_igb_vanish(igb);
 	return ~0u;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The interface: what `ip link` does to the card. Its data path is the core's;
- * what the host's stack sends is dropped and counted. All under RTNL, but for
- * the two that the stack may call at any time: ndo_start_xmit, ndo_get_stats64.
+ * The interface: what `ip link` does to the card. Its data path is the core's,
+ * also that of the host's stack. All under RTNL, but for the two that the stack
+ * may call at any time: ndo_start_xmit, ndo_get_stats64.
  */
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
@@ -56,12 +56,11 @@ int ntzc_igb_close(struct net_device *netdev)
 	return 0;
 }
 
-/* The host's stack has no part in this card yet */
 static netdev_tx_t ntzc_igb_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 {
-	dev_core_stats_tx_dropped_inc(netdev);
-	kfree_skb(skb);
-	return NETDEV_TX_OK;
+	struct ntzc_igb *igb = netdev_priv(netdev);
+
+	return ntzc_stack_xmit(igb->port, skb);
 }
 
 static int ntzc_igb_set_mac(struct net_device *netdev, void *p)
@@ -145,16 +144,21 @@ static const struct net_device_ops ntzc_igb_netdev_ops = {
  * @netdev: not registered yet; its address is set by the caller
  *
  * The VLAN filter is there to be switched on, but off: somebody who looks at a
- * network expects to see its tagged frames. The host sees no frame, so that
- * none of the stack's offloads is offered.
+ * network expects to see its tagged frames. Of what is offered for sending, the
+ * card inserts VLAN tags, and the core, which copies what the host sends, takes
+ * care of fragments and checksums on the way.
  */
 void ntzc_igb_netdev_init(struct net_device *netdev)
 {
 	netdev->netdev_ops = &ntzc_igb_netdev_ops;
 	netdev->ethtool_ops = &ntzc_igb_ethtool_ops;
-	netdev->hw_features = NETIF_F_HW_VLAN_CTAG_RX | NETIF_F_HW_VLAN_CTAG_FILTER;
-	netdev->features = NETIF_F_HW_VLAN_CTAG_RX | NETIF_F_HIGHDMA;
-	netdev->priv_flags |= IFF_UNICAST_FLT;
+	netdev->features = NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_RXHASH |
+			   NETIF_F_HW_VLAN_CTAG_RX | NETIF_F_HW_VLAN_CTAG_TX;
+	netdev->vlan_features = NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_HIGHDMA;
+	netdev->hw_features = netdev->features | NETIF_F_HW_VLAN_CTAG_FILTER;
+	netdev->features |= NETIF_F_HIGHDMA;
+	/* the core's locks are not for hard interrupts, where netpoll would send */
+	netdev->priv_flags |= IFF_UNICAST_FLT | IFF_DISABLE_NETPOLL;
 	netdev->min_mtu = ETH_MIN_MTU;
 	netdev->max_mtu = NTZC_IGB_MAX_MTU;
 }

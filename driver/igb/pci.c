@@ -172,6 +172,7 @@ static int ntzc_igb_register(struct ntzc_igb *igb)
 	err = ntzc_port_attach(igb->port);
 	if (err)
 		goto netdev;
+	WRITE_ONCE(igb->attached, true);
 	return 0;
 
 netdev:
@@ -241,7 +242,11 @@ static void ntzc_igb_remove(struct pci_dev *pdev)
 	struct net_device *netdev = pci_get_drvdata(pdev);
 	struct ntzc_igb *igb = netdev_priv(netdev);
 
-	ntzc_port_detach(igb->port);
+	/* a card that is lost was detached by the reset work, or will be here */
+	WRITE_ONCE(igb->dying, true);
+	cancel_delayed_work_sync(&igb->reset);
+	if (igb->attached)
+		ntzc_port_detach(igb->port);
 	unregister_netdev(netdev);
 	ntzc_igb_end_work(igb);
 	ntzc_port_destroy(igb->port);
@@ -302,11 +307,15 @@ static pci_ers_result_t ntzc_igb_error_detected(struct pci_dev *pdev, pci_channe
 
 	if (state == pci_channel_io_normal)
 		return PCI_ERS_RESULT_CAN_RECOVER;
+	if (!igb->attached)
+		return PCI_ERS_RESULT_DISCONNECT;	/* its taps were told that it is gone */
 	/* its registers cannot be had now: let nothing conclude from that */
 	WRITE_ONCE(igb->gone, true);
 	ntzc_igb_absent(igb, -EIO);
-	if (state == pci_channel_io_perm_failure)
+	if (state == pci_channel_io_perm_failure) {
+		ntzc_igb_ask_reset(igb, NTZC_IGB_VANISHED);
 		return PCI_ERS_RESULT_DISCONNECT;
+	}
 	pci_disable_device(pdev);
 	return PCI_ERS_RESULT_NEED_RESET;
 }
@@ -315,8 +324,11 @@ static pci_ers_result_t ntzc_igb_slot_reset(struct pci_dev *pdev)
 {
 	struct ntzc_igb *igb = netdev_priv(pci_get_drvdata(pdev));
 
+	if (!igb->attached)
+		return PCI_ERS_RESULT_DISCONNECT;
 	if (pci_enable_device_mem(pdev)) {
 		netdev_err(igb->netdev, "the card cannot be enabled after a PCI error\n");
+		ntzc_igb_ask_reset(igb, NTZC_IGB_VANISHED);
 		return PCI_ERS_RESULT_DISCONNECT;
 	}
 	pci_restore_state(pdev);

@@ -63,14 +63,17 @@ int ntzc_igb_start(struct ntzc_igb *igb)
 	/* RLPML is all that keeps the card within a buffer: see ntzc_igb_mac_init() */
 	if (WARN_ON_ONCE(may_write + NTZC_HEADROOM > buf_size))
 		return -EINVAL;
+	/* a kick may come at any time: no poll may look at rings that begin anew */
+	ntzc_igb_napi_enable(igb, false);
 	err = ntzc_igb_bring_up(igb, buf_size);
 	if (err) {
 		ntzc_igb_stats_switch(igb, false);
 		ntzc_igb_mac_quiesce(igb);
+		ntzc_igb_napi_enable(igb, true);
+		ntzc_igb_kick_all(igb);
 		return err;
 	}
 
-	ntzc_igb_napi_enable(igb, false);
 	local_bh_disable();
 	for (i = 0; i < igb->n_queues; i++)
 		ntzc_igb_rx_refill(&igb->queues[i]);

@@ -44,11 +44,11 @@ static u16 ntzc_igb_sums(u32 status)
 }
 
 static void ntzc_igb_rx_describe(struct m_buf *m, const union ntzc_igb_rx_desc *d,
-				 u32 status, u32 len, u16 flags)
+				 u8 index, u32 status, u32 len, u16 flags)
 {
 	u32 type = ntzc_igb_hash_types[le32_to_cpu(d->info) & IGB_RXD_RSS_TYPE];
 
-	m_buf_received(m, len, type ? le32_to_cpu(d->rss) : 0, type, flags);
+	m_buf_received(m, index, len, type ? le32_to_cpu(d->rss) : 0, type, flags);
 	if (status & IGB_RXD_VP)
 		m_buf_set_vlan(m, le16_to_cpu(d->vlan));
 }
@@ -56,13 +56,15 @@ static void ntzc_igb_rx_describe(struct m_buf *m, const union ntzc_igb_rx_desc *
 /*
  * Describe the frames in a run of descriptors, as long as they are done,
  * whole, error-free and not too long: a card that says otherwise must not make
- * a tap look beyond the buffer. Return: how many.
+ * a tap look beyond the buffer. Return: how many, and their bytes.
  */
 static __always_inline unsigned int ntzc_igb_rx_run(struct m_buf **buf,
 						    const union ntzc_igb_rx_desc *d,
-						    unsigned int n, u32 max_len)
+						    unsigned int n, u32 max_len, u8 index,
+						    u64 *bytes)
 {
 	struct m_buf **at = buf, **end = buf + n;
+	u64 sum = 0;
 
 	for (; at != end; at++, d++) {
 		u32 status = le32_to_cpu(READ_ONCE(d->status));
@@ -76,14 +78,16 @@ static __always_inline unsigned int ntzc_igb_rx_run(struct m_buf **buf,
 		if (unlikely(len > max_len))
 			break;
 		prefetchw(at[2]);
-		ntzc_igb_rx_describe(*at, d, status, len, ntzc_igb_sums(status));
+		sum += len;
+		ntzc_igb_rx_describe(*at, d, index, status, len, ntzc_igb_sums(status));
 	}
+	*bytes = sum;
 	return at - buf;
 }
 
 /* A wrong checksum is no reason to drop a frame, but has to be told */
 static bool ntzc_igb_rx_bad_sums(struct m_buf *m, const union ntzc_igb_rx_desc *d,
-				 u32 status, u32 len)
+				 u8 index, u32 status, u32 len)
 {
 	u16 flags = ntzc_igb_sums(status);
 
@@ -97,7 +101,7 @@ static bool ntzc_igb_rx_bad_sums(struct m_buf *m, const union ntzc_igb_rx_desc *
 		if (len != ETH_ZLEN || !(le32_to_cpu(d->info) & IGB_RXD_SCTP))
 			flags |= NTZC_RX_L4_BAD;
 	}
-	ntzc_igb_rx_describe(m, d, status, len, flags);
+	ntzc_igb_rx_describe(m, d, index, status, len, flags);
 	return true;
 }
 
@@ -121,8 +125,8 @@ static noinline bool ntzc_igb_rx_odd(struct ntzc_igb_queue *queue)
 	len = le16_to_cpu(d->len);
 	whole = status & IGB_RXD_EOP && !rx->in_frame && len <= rx->max_len;
 	rx->next++;
-	if (whole && ntzc_igb_rx_bad_sums(*m, d, status, len)) {
-		ntzc_rx_deliver(queue->q, m, 1);
+	if (whole && ntzc_igb_rx_bad_sums(*m, d, queue->index, status, len)) {
+		ntzc_rx_deliver(queue->q, m, 1, len);
 		return true;
 	}
 	/* a frame of several buffers goes whole: count it once, at its end */
@@ -188,15 +192,17 @@ unsigned int ntzc_igb_rx_poll(struct ntzc_igb_queue *queue, unsigned int budget)
 		u32 at = rx->next & rx->mask;
 		unsigned int n = min3(budget - done, rx->fill - rx->next, rx->mask + 1 - at);
 		unsigned int got = 0;
+		u64 bytes;
 
 		n = min_t(unsigned int, n, NTZC_BATCH);
 		if (!n)
 			break;
 		if (likely(!rx->in_frame))
-			got = ntzc_igb_rx_run(&rx->buf[at], &rx->desc[at], n, rx->max_len);
+			got = ntzc_igb_rx_run(&rx->buf[at], &rx->desc[at], n, rx->max_len,
+					      queue->index, &bytes);
 		if (got) {
 			rx->next += got;
-			ntzc_rx_deliver(queue->q, &rx->buf[at], got);
+			ntzc_rx_deliver(queue->q, &rx->buf[at], got, bytes);
 			done += got;
 		}
 		if (got < n) {

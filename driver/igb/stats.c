@@ -88,10 +88,11 @@ static_assert(ARRAY_SIZE(ntzc_igb_stats_table) <= NTZC_IGB_N_STATS);
 
 static const char * const ntzc_igb_driver_stats[] = {
 	"resets", "tx_dma_errors",
+	"tap_lost_ring", "tap_lost_quota", "tap_lost_pool", "tap_filtered",
 };
 
 static const char * const ntzc_igb_rx_stats[] = {
-	"frames", "bytes", "unclaimed", "no_buffer", "posted", "rejected", "no_descriptor",
+	"frames", "bytes", "unclaimed", "no_buffer", "posted", "rejected", "no_descriptor", "stack",
 };
 
 static const char * const ntzc_igb_tx_stats[] = {
@@ -167,7 +168,7 @@ void ntzc_igb_stats_sum(struct ntzc_igb *igb, struct ntzc_igb_stat_sums *sums)
 	sums->collisions = st[NTZC_IGB_COLC];
 	for (i = 0; i < igb->max_queues; i++) {
 		sums->rx_missed += igb->rx_no_desc[i];
-		sums->rx_errors += READ_ONCE(igb->queues[i].rx.dropped);
+		sums->rx_errors += ntzc_glance(igb->queues[i].rx.dropped);
 	}
 	spin_unlock_bh(&igb->stats_lock);
 }
@@ -184,11 +185,11 @@ void ntzc_igb_get_stats64(struct net_device *netdev, struct rtnl_link_stats64 *s
 	for (i = 0; i < igb->max_queues; i++) {
 		const struct ntzc_queue *q = igb->queues[i].q;
 
-		st->rx_packets += READ_ONCE(q->rx_frames);
-		st->rx_bytes += READ_ONCE(q->rx_bytes);
-		st->tx_packets += READ_ONCE(q->tx_done) - READ_ONCE(q->tx_failed);
-		st->tx_bytes += READ_ONCE(q->tx_bytes);
-		st->tx_dropped += READ_ONCE(q->tx_failed);
+		st->rx_packets += ntzc_glance(q->rx_frames);
+		st->rx_bytes += ntzc_glance(q->rx_bytes);
+		st->tx_packets += ntzc_glance(q->tx_done) - ntzc_glance(q->tx_failed);
+		st->tx_bytes += ntzc_glance(q->tx_bytes);
+		st->tx_dropped += ntzc_glance(q->tx_failed);
 	}
 	st->multicast = sums.rx_multicast;
 	st->collisions = sums.collisions;
@@ -238,30 +239,37 @@ void ntzc_igb_stats_names(const struct ntzc_igb *igb, u8 *names)
  */
 void ntzc_igb_stats_values(struct ntzc_igb *igb, u64 *values)
 {
+	struct ntzc_losses lost;
 	u32 i;
 
 	ntzc_igb_stats_update(igb);
+	ntzc_port_losses(igb->port, &lost);
 	spin_lock_bh(&igb->stats_lock);
 	for (i = 0; i < ARRAY_SIZE(ntzc_igb_stats_table); i++)
 		*values++ = igb->stats[i];
 	spin_unlock_bh(&igb->stats_lock);
 	*values++ = READ_ONCE(igb->resets);
 	*values++ = READ_ONCE(igb->dma_errors);
+	*values++ = lost.ring;
+	*values++ = lost.quota;
+	*values++ = lost.pool;
+	*values++ = lost.filtered;
 	for (i = 0; i < igb->max_queues; i++) {
 		const struct ntzc_igb_queue *queue = &igb->queues[i];
 		const struct ntzc_queue *q = queue->q;
-		u64 done = READ_ONCE(q->tx_done), failed = READ_ONCE(q->tx_failed);
+		u64 done = ntzc_glance(q->tx_done), failed = ntzc_glance(q->tx_failed);
 
-		*values++ = READ_ONCE(q->rx_frames);
-		*values++ = READ_ONCE(q->rx_bytes);
-		*values++ = READ_ONCE(q->rx_unclaimed);
-		*values++ = READ_ONCE(q->rx_no_buffer);
-		*values++ = READ_ONCE(q->posted);
-		*values++ = READ_ONCE(queue->rx.dropped);
+		*values++ = ntzc_glance(q->rx_frames);
+		*values++ = ntzc_glance(q->rx_bytes);
+		*values++ = ntzc_glance(q->rx_unclaimed);
+		*values++ = ntzc_glance(q->rx_no_buffer);
+		*values++ = ntzc_glance(q->posted);
+		*values++ = ntzc_glance(queue->rx.dropped);
 		*values++ = igb->rx_no_desc[i];
+		*values++ = ntzc_glance(q->stack_frames);
 		*values++ = done - failed;
-		*values++ = READ_ONCE(q->tx_bytes);
+		*values++ = ntzc_glance(q->tx_bytes);
 		*values++ = failed;
-		*values++ = READ_ONCE(q->tx_frames) - done;
+		*values++ = ntzc_glance(q->tx_frames) - done;
 	}
 }

@@ -67,7 +67,7 @@ static unsigned int ntzc_igb_tx_refuse(struct ntzc_igb_queue *queue, struct m_bu
 static __always_inline unsigned int ntzc_igb_tx_run(const struct ntzc_igb_tx *tx,
 						    union ntzc_igb_tx_desc *d,
 						    struct m_buf **pkts, struct m_buf **m,
-						    unsigned int n)
+						    const dma_addr_t *dma, unsigned int n)
 {
 	u32 ctx = tx->ctx;
 	unsigned int i;
@@ -81,7 +81,7 @@ static __always_inline unsigned int ntzc_igb_tx_run(const struct ntzc_igb_tx *tx
 				break;
 			cmd |= IGB_TXD_VLE;
 		}
-		d->addr = cpu_to_le64(m_buf_dma(one));
+		d->addr = cpu_to_le64(dma ? dma[i] : m_buf_dma(one));
 		d->cmd = cpu_to_le32(cmd | len);
 		d->status = cpu_to_le32(len << IGB_TXD_PAYLEN_SHIFT | ctx);
 		pkts[i] = one;
@@ -93,11 +93,13 @@ static __always_inline unsigned int ntzc_igb_tx_run(const struct ntzc_igb_tx *tx
  * ntzc_igb_transmit() - queue packets and ring the doorbell once
  * @q: the queue
  * @m: packets
+ * @dma: their addresses if they are another port's, or NULL
  * @n: how many
  *
  * Context: see &ntzc_port_ops.transmit. Return: how many were taken.
  */
-unsigned int ntzc_igb_transmit(struct ntzc_queue *q, struct m_buf **m, unsigned int n)
+unsigned int ntzc_igb_transmit(struct ntzc_queue *q, struct m_buf **m, const dma_addr_t *dma,
+			       unsigned int n)
 {
 	struct ntzc_igb_queue *queue = q->priv;
 	struct ntzc_igb_tx *tx = &queue->tx;
@@ -120,7 +122,8 @@ unsigned int ntzc_igb_transmit(struct ntzc_queue *q, struct m_buf **m, unsigned 
 		at = tail & mask;
 		run = min3(n - done, room, (u32)NTZC_IGB_MARK);
 		run = min3(run, mask + 1 - at, 2 * mask + 2 - pkt);
-		run = ntzc_igb_tx_run(tx, &tx->ring[at], &tx->pkts[pkt], &m[done], run);
+		run = ntzc_igb_tx_run(tx, &tx->ring[at], &tx->pkts[pkt], &m[done],
+				      dma ? dma + done : NULL, run);
 		tail += run;
 		room -= run;
 		done += run;

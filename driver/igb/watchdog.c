@@ -11,6 +11,7 @@
 
 #define NTZC_IGB_IDLE_TICKS	3	/* without progress, and transmit hangs */
 #define NTZC_IGB_RETRY_S	5	/* after a reset that failed */
+#define NTZC_IGB_GRACE_S	2	/* for the PCI core to begin to bring a card back */
 
 /**
  * ntzc_igb_ask_reset() - have the card reset soon
@@ -75,11 +76,22 @@ static void ntzc_igb_check_stuck(struct ntzc_igb *igb, struct ntzc_igb_tx *tx)
 		ntzc_igb_ask_reset(igb, NTZC_IGB_HUNG);
 }
 
-/* A card that was reset behind our back has forgotten that it has a driver */
+/*
+ * A card that was reset behind our back has forgotten that it has a driver. One
+ * that may not decode memory cannot be read at all, which on some machines gives
+ * zeros and not ones.
+ */
 static void ntzc_igb_check_alive(struct ntzc_igb *igb)
 {
-	if (!(ntzc_igb_rd(igb, IGB_CTRL_EXT) & IGB_CTRL_EXT_DRV_LOAD))
+	u16 command;
+
+	if (ntzc_igb_rd(igb, IGB_CTRL_EXT) & IGB_CTRL_EXT_DRV_LOAD)
+		return;
+	pci_read_config_word(igb->pdev, PCI_COMMAND, &command);
+	if (command & PCI_COMMAND_MEMORY && !PCI_POSSIBLE_ERROR(command))
 		ntzc_igb_ask_reset(igb, NTZC_IGB_UNASKED);
+	else
+		ntzc_igb_vanish(igb);
 }
 
 /**
@@ -135,19 +147,40 @@ static void ntzc_igb_reset(struct ntzc_igb *igb, unsigned long why)
 	}
 }
 
+/*
+ * A card that does not answer is lost, unless the PCI core is about to bring it
+ * back, which it may take a moment to say. Under RTNL. Return: whether it is.
+ */
+static bool ntzc_igb_is_lost(struct ntzc_igb *igb, unsigned long why)
+{
+	if (!READ_ONCE(igb->gone) || !READ_ONCE(igb->attached) || READ_ONCE(igb->dying))
+		return false;
+	if (test_bit(NTZC_IGB_LOST, &why) && igb->pdev->error_state != pci_channel_io_frozen)
+		return true;
+	set_bit(NTZC_IGB_LOST, &igb->reset_why);
+	schedule_delayed_work(&igb->reset, NTZC_IGB_GRACE_S * HZ);
+	return false;
+}
+
 /**
- * ntzc_igb_reset_work() - reset the card, if it is still wanted
+ * ntzc_igb_reset_work() - reset the card, if it is still wanted, or give it up
  * @work: of the card
  */
 void ntzc_igb_reset_work(struct work_struct *work)
 {
 	struct ntzc_igb *igb = container_of(to_delayed_work(work), struct ntzc_igb, reset);
 	unsigned long why;
+	bool lost;
 
 	rtnl_lock();
 	why = xchg(&igb->reset_why, 0);
-	if (why && igb->wanted && netif_running(igb->netdev) &&
+	if (why & ~BIT(NTZC_IGB_LOST) && igb->wanted && netif_running(igb->netdev) &&
 	    (netif_device_present(igb->netdev) || READ_ONCE(igb->gone)))
 		ntzc_igb_reset(igb, why);
+	lost = ntzc_igb_is_lost(igb, why);
+	if (lost)
+		WRITE_ONCE(igb->attached, false);
 	rtnl_unlock();
+	if (lost)
+		ntzc_port_detach(igb->port);
 }

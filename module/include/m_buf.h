@@ -14,9 +14,9 @@
 #ifndef NTZC_M_BUF_H
 #define NTZC_M_BUF_H
 
+#include <linux/atomic.h>
 #include <linux/bug.h>
 #include <linux/dma-mapping.h>
-#include <linux/refcount.h>
 #include <linux/types.h>
 
 #include "ntzc.h"
@@ -27,7 +27,7 @@ struct ntzc_queue;
 /*
  * A handle is | tx:1 | generation:11 | index:20 |. The generation moves on
  * each time the buffer is freed. All arithmetic between a handle, a buffer and
- * its offset in the mapping is in this file and in ntzc_pool_lookup().
+ * its offset in the mapping is in this file and in ntzc_tap_held().
  */
 #define NTZC_HANDLE_INDEX_BITS	20
 #define NTZC_HANDLE_INDEX	((1u << NTZC_HANDLE_INDEX_BITS) - 1)
@@ -39,7 +39,9 @@ struct ntzc_queue;
 
 /**
  * struct m_buf - metadata of one packet
- * @refs: holders; the driver is one while it has the buffer for the card
+ * @refs: holders; the driver is one while it has the buffer for the card. At most one a tap
+ *	and one a transmission, so that it cannot overflow; where it falls, a mark was cleared
+ *	or a transmission ended, so that it cannot fall twice
  * @size: bytes in the buffer
  * @in_flight: times that it is being sent now; under the pool's lock
  * @head: the buffer's first byte
@@ -50,7 +52,7 @@ struct ntzc_queue;
  * One cache line, so that a packet costs one line of metadata.
  */
 struct m_buf {
-	refcount_t refs;
+	atomic_t refs;
 	u16 size;
 	u16 in_flight;
 	void *head;
@@ -210,6 +212,7 @@ static inline bool m_buf_has_vlan(const struct m_buf *m)
 /**
  * m_buf_received() - describe a frame that the card wrote at the default headroom
  * @m: the packet, as ntzc_rx_refill() gave it
+ * @queue: index of the queue
  * @len: bytes that the card wrote, without FCS
  * @hash: receive-side-scaling hash, or 0
  * @hash_type: NTZC_HASH_*
@@ -218,7 +221,8 @@ static inline bool m_buf_has_vlan(const struct m_buf *m)
  * Resets all the metadata that a tap sees but for the handle; m_buf_set_vlan()
  * may follow.
  */
-static inline void m_buf_received(struct m_buf *m, u16 len, u32 hash, u8 hash_type, u16 flags)
+static inline void m_buf_received(struct m_buf *m, u8 queue, u16 len, u32 hash, u8 hash_type,
+				  u16 flags)
 {
 	m->desc.offset = (m->desc.offset & ~(m->size - 1)) | NTZC_HEADROOM;
 	m->desc.len = len;
@@ -226,6 +230,7 @@ static inline void m_buf_received(struct m_buf *m, u16 len, u32 hash, u8 hash_ty
 	m->desc.orig_len = len;
 	m->desc.vlan_tci = 0;
 	m->desc.flags = flags;
+	m->desc.queue = queue;
 	m->desc.hash_type = hash_type;
 }
 
@@ -240,7 +245,7 @@ void m_buf_free(struct m_buf *m);
  */
 static inline struct m_buf *m_buf_get(struct m_buf *m)
 {
-	refcount_inc(&m->refs);
+	atomic_inc(&m->refs);
 	return m;
 }
 

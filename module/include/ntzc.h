@@ -16,6 +16,11 @@
  *   TX_RESERVE    buffers to fill, then TX_SUBMIT, then the kernel frees them
  *   close         all that the tap held is back
  *
+ * Rings are a second door to the same state: the descriptors that read() gives
+ * lie in memory that can be mapped too, with rings beside it that stand for
+ * write(), TX_RESERVE and TX_SUBMIT (see struct ntzc_rx_rings). A frame that
+ * came through one door may go back through the other.
+ *
  * Rules that hold for every command:
  *   - All fields are in host byte order and fixed width; the layout is the same
  *     for 32-bit and 64-bit callers. Structures hold no implicit padding.
@@ -35,7 +40,8 @@
  *   ENETDOWN   transmit while the interface is down
  *   ENOTCONN   the tap is not attached
  *   EBUSY      the tap is attached already, or what is to change is in use
- *   EPERM      CAP_NET_RAW (open) or CAP_NET_ADMIN (PORT_CONFIG) is missing
+ *   EPERM      CAP_NET_RAW (open) or CAP_NET_ADMIN (PORT_CONFIG, setting by
+ *              PORT_POLICY, TAP_INFO) is missing
  *   ENOTTY     an unknown command
  */
 #ifndef NTZC_H
@@ -57,6 +63,8 @@
 #define NTZC_MAX_RING		65536	/* descriptors in a tap's ring, per queue */
 #define NTZC_MIN_FRAME		14	/* bytes in a frame to send: an Ethernet header */
 #define NTZC_PAD_FRAME		60	/* shorter frames are padded with zeros to this */
+#define NTZC_MAX_TARGETS	8	/* ports that a tap can send to, its own included */
+#define NTZC_MAX_BUSY_POLL_US	10000	/* of ntzc_attach.busy_poll_us */
 
 /*
  * Handles. A handle names one use of one buffer: when the buffer is freed its
@@ -73,12 +81,22 @@
 #define NTZC_MMAP_RX		0x0000000000ull
 #define NTZC_MMAP_TX		0x1000000000ull
 
+/*
+ * Rings are mapped whole, readable and writable: rings_bytes of ntzc_attach at
+ * NTZC_MMAP_RX_RINGS + n * NTZC_MMAP_RX_RINGS_STEP for queue n; rings_bytes of
+ * ntzc_tx_setup at NTZC_MMAP_TX_RINGS.
+ */
+#define NTZC_MMAP_RX_RINGS	0x2000000000ull
+#define NTZC_MMAP_RX_RINGS_STEP	0x0001000000ull
+#define NTZC_MMAP_TX_RINGS	0x3000000000ull
+
 /* ntzc_desc.flags, as received */
 #define NTZC_RX_VLAN		0x0001	/* vlan_tci was stripped from the frame */
 #define NTZC_RX_L3_OK		0x0002	/* the card verified the IPv4 header checksum */
 #define NTZC_RX_L4_OK		0x0004	/* the card verified the TCP/UDP/SCTP checksum */
 #define NTZC_RX_L3_BAD		0x0008	/* the card found the IPv4 checksum wrong */
 #define NTZC_RX_L4_BAD		0x0010	/* the card found the L4 checksum wrong */
+#define NTZC_RX_HOST		0x0020	/* the host's own stack sent it (NTZC_ATTACH_HOST) */
 
 /* ntzc_desc.flags, to send */
 #define NTZC_TX_VLAN		0x0001	/* the card inserts vlan_tci (TPID 0x8100) */
@@ -92,20 +110,26 @@
 #define NTZC_HASH_TCP_IPV6	5
 #define NTZC_HASH_UDP_IPV6	6
 
+/* ntzc_attach.clock: of ntzc_desc.timestamp */
+#define NTZC_CLOCK_REALTIME	0	/* ns since the epoch, UTC */
+#define NTZC_CLOCK_MONOTONIC	1	/* ns since boot, never set back */
+#define NTZC_CLOCK_TAI		2	/* ns since the epoch, without leap seconds */
+
 /**
  * struct ntzc_desc - one frame
  * @handle: names the buffer in write(), and in TX_SUBMIT
  * @offset: of the frame's first byte from the start of the mapping, bytes
- * @timestamp: when the frame was taken from the card, ns since the epoch
- *	(CLOCK_REALTIME), one reading for each run of the driver's poll;
- *	0 to send
+ * @timestamp: when the frame was taken from the card, ns of the clock that
+ *	ATTACH chose, one reading for each run of the driver's poll; 0 to send
  * @len: bytes at @offset, without FCS; from TX_RESERVE, the room there
  * @hash: receive-side-scaling hash, or 0; 0 to send
  * @orig_len: length on the wire, without FCS and without a stripped VLAN
  *	tag, bytes; 0 to send
  * @vlan_tci: the 802.1Q tag's TCI, valid with NTZC_RX_VLAN or NTZC_TX_VLAN, else 0
  * @flags: NTZC_RX_* as received, NTZC_TX_* to send
- * @queue: of the port, that the frame came in on; 0 to send
+ * @queue: of the port, that the frame came in on, or n_queues of ntzc_attach
+ *	for what the host sent; to send: the target port, as TX_TARGET numbered
+ *	it, 0 for the tap's own
  * @hash_type: NTZC_HASH_*; NTZC_HASH_NONE to send
  *
  * Both directions use it. A later version may append fields: ATTACH says how
@@ -141,6 +165,12 @@ struct ntzc_query {
 #define NTZC_FEATURE_RX		0x1ull	/* ATTACH, read, write */
 #define NTZC_FEATURE_TX		0x2ull	/* TX_SETUP, TX_RESERVE, TX_SUBMIT, TX_DRAIN */
 #define NTZC_FEATURE_FORWARD	0x4ull	/* TX_SUBMIT takes receive handles */
+#define NTZC_FEATURE_RINGS	0x8ull	/* rings can be mapped, KICK */
+#define NTZC_FEATURE_FILTER	0x10ull	/* FILTER */
+#define NTZC_FEATURE_FANOUT	0x20ull	/* ntzc_attach.fanout */
+#define NTZC_FEATURE_TARGETS	0x40ull	/* TX_TARGET */
+#define NTZC_FEATURE_STACK	0x80ull	/* PORT_POLICY's stack, NTZC_ATTACH_HOST */
+#define NTZC_FEATURE_BUSY_POLL	0x100ull /* ntzc_attach.busy_poll_us */
 
 /**
  * struct ntzc_port_info - one card
@@ -210,6 +240,37 @@ struct ntzc_port_config {
 };
 
 /**
+ * struct ntzc_port_policy - what the administrator lets a port's users do
+ * @id: the port
+ * @set: NTZC_POLICY_*: which of the fields below to set; 0 sets none
+ * @stack: NTZC_STACK_*; on return, in use
+ * @quota: default of ntzc_attach.quota, per queue; 0 lets the pool's size and
+ *	the number of queues decide; on return, in use
+ * @quota_max: most that a tap gets, whatever it asks for, per queue; 0 for no
+ *	limit; on return, in use
+ * @reserved0: zero
+ * @reserved: zero, in and out
+ *
+ * Setting needs CAP_NET_ADMIN. Quotas concern taps that attach later.
+ */
+struct ntzc_port_policy {
+	__u32 id;
+	__u32 set;
+	__u32 stack;
+	__u32 quota;
+	__u32 quota_max;
+	__u32 reserved0;
+	__aligned_u64 reserved[3];
+};
+
+#define NTZC_POLICY_STACK	0x1
+#define NTZC_POLICY_QUOTA	0x2
+#define NTZC_POLICY_QUOTA_MAX	0x4
+
+#define NTZC_STACK_OFF		0	/* the host's stack has no part in the port */
+#define NTZC_STACK_COPY		1	/* it gets a copy of each frame, and can send */
+
+/**
  * struct ntzc_attach - bind the tap to a port and to some of its queues
  * @name: the interface, in the caller's network namespace; or empty
  * @ifindex: the interface, if @name is empty
@@ -227,10 +288,24 @@ struct ntzc_port_config {
  * @headroom: out: bytes before a received frame in its buffer
  * @frame_max: out: longest frame, bytes without FCS
  * @rx_bytes: out: length of the mapping at NTZC_MMAP_RX
+ * @fanout: not 0: join the fan-out group of that number. Each frame goes to
+ *	one member, chosen by the flow that it belongs to; when a member
+ *	leaves, only its own flows move. All members must be on the same port
+ *	and have the same @queues.
+ * @clock: NTZC_CLOCK_*
+ * @busy_poll_us: poll the card from read() and poll() for up to so long before
+ *	they sleep, on the caller's processor; 0 not to, at most
+ *	NTZC_MAX_BUSY_POLL_US
+ * @n_queues: out: queues of the port; number of the host's queue
+ * @rings_bytes: out: length of the mapping of one queue's rings
+ * @release_offset: out: of the release ring's entries in that mapping
+ * @release_size: out: entries of the release ring, a power of two, at least @quota
+ * @tap_id: out: of the tap, see TAP_INFO
  * @reserved: zero, in and out
  *
  * Once per file. Fails with ENODEV if no NTZC port has that interface,
- * EBUSY if the tap is attached or the port has NTZC_MAX_TAPS taps on a queue.
+ * EBUSY if the tap is attached or the port has NTZC_MAX_TAPS taps on a queue,
+ * EINVAL if the fan-out group has another port or other queues.
  */
 struct ntzc_attach {
 	char  name[NTZC_NAME_LEN];
@@ -246,10 +321,120 @@ struct ntzc_attach {
 	__u32 headroom;
 	__u32 frame_max;
 	__aligned_u64 rx_bytes;
+	__u32 fanout;
+	__u32 clock;
+	__u32 busy_poll_us;
+	__u32 n_queues;
+	__u32 rings_bytes;
+	__u32 release_offset;
+	__u32 release_size;
+	__u32 tap_id;
 	__aligned_u64 reserved[4];
 };
 
 #define NTZC_ATTACH_PROMISC	0x1	/* promiscuous while the tap is attached */
+#define NTZC_ATTACH_HOST	0x2	/* also what the host sends, see NTZC_STACK_COPY */
+
+/**
+ * struct ntzc_filter - which frames the tap wants
+ * @kind: NTZC_FILTER_*
+ * @len: instructions of a classic program, 1 to 4096; else 0
+ * @insns: address of those: an array of struct sock_filter; else 0
+ * @fd: of a loaded eBPF program of type BPF_PROG_TYPE_SOCKET_FILTER; else 0
+ * @flags: zero
+ * @reserved: zero
+ *
+ * The program sees the frame from its Ethernet header on, a stripped VLAN tag
+ * put back; what it returns is 0 to refuse the frame, else to admit it whole.
+ * It runs before the tap gets a reference. Works before ATTACH, so that no other
+ * frame ever gets through, and at any time after it, at once for all queues.
+ * Fails with EINVAL for a program that the kernel's verifier refuses or that is
+ * of another type, EBADF for a bad @fd; the old filter stays in place then.
+ */
+struct ntzc_filter {
+	__u32 kind;
+	__u32 len;
+	__aligned_u64 insns;
+	__s32 fd;
+	__u32 flags;
+	__aligned_u64 reserved[2];
+};
+
+#define NTZC_FILTER_NONE	0	/* every frame */
+#define NTZC_FILTER_CLASSIC	1	/* classic BPF, as libpcap compiles it */
+#define NTZC_FILTER_EBPF	2
+
+/**
+ * struct ntzc_ring - one ring's indices, each on a cache line of its own
+ * @prod: entries put in; free-running, written by the producer
+ * @cons: entries taken out; free-running, written by the consumer
+ * @flags: NTZC_RING_*, written by the kernel
+ * @reserved0: padding
+ * @reserved1: padding
+ * @reserved2: padding
+ *
+ * An entry's place is its index modulo the ring's size, a power of two. Rings
+ * have one producer and one consumer. What the barriers must be, and code that
+ * has them, is in ntzc_ring.h. The kernel keeps its own side's index to itself:
+ * a program that spoils a ring harms nobody else.
+ */
+struct ntzc_ring {
+	__u32 prod;
+	__u32 reserved0[15];
+	__u32 cons;
+	__u32 reserved1[15];
+	__u32 flags;
+	__u32 reserved2[15];
+};
+
+/* In flags of the program's rings: the kernel will not look unless KICKed */
+#define NTZC_RING_NEED_WAKEUP	0x1
+
+/** NTZC_RING_ENTRIES - offset of the first ring's entries in a mapping of rings */
+#define NTZC_RING_ENTRIES	4096
+
+/**
+ * struct ntzc_rx_rings - head of the mapping of one queue's receive rings
+ * @rx: from the kernel: struct ntzc_desc at NTZC_RING_ENTRIES, ring_size of
+ *	ntzc_attach of them. What read() takes out moves @rx.cons on, too.
+ * @release: to the kernel: __u32 handles at release_offset of ntzc_attach. The
+ *	queue's poll takes them out as it needs buffers, at the latest before a
+ *	frame would be lost for want of them; so do KICK and all statistics. A
+ *	handle that is not held, or not of this queue, is counted (bad_release)
+ *	and ignored.
+ */
+struct ntzc_rx_rings {
+	struct ntzc_ring rx;
+	struct ntzc_ring release;
+};
+
+/**
+ * struct ntzc_tx_buf - a transmit buffer to fill
+ * @handle: for ntzc_desc
+ * @offset: of the first byte after the headroom, from the start of the mapping
+ *
+ * The room there is buf_size - headroom of ntzc_tx_setup.
+ */
+struct ntzc_tx_buf {
+	__u32 handle;
+	__u32 offset;
+};
+
+/**
+ * struct ntzc_tx_rings - head of the mapping of a tap's transmit rings
+ * @tx: to the kernel: struct ntzc_desc at NTZC_RING_ENTRIES, n_bufs of
+ *	ntzc_tx_setup rounded up to a power of two, as TX_SUBMIT takes them. KICK
+ *	has the kernel send; while NTZC_RING_NEED_WAKEUP is not set it goes on
+ *	by itself as the card completes. A descriptor that TX_SUBMIT would
+ *	refuse is counted (bad_submit) and ignored: its buffer stays the tap's.
+ * @free: from the kernel: struct ntzc_tx_buf at free_offset of ntzc_tx_setup,
+ *	as many: free buffers, reserved for the program. All are there at
+ *	first; each comes back here when the card has sent it.
+ */
+struct ntzc_tx_rings {
+	struct ntzc_ring tx;
+	struct ntzc_ring free;
+};
 
 /**
  * struct ntzc_tx_setup - give the tap transmit memory
@@ -257,8 +442,12 @@ struct ntzc_attach {
  * @buf_size: 2048, 4096, 8192 or 16384 bytes, at least a frame of the present
  *	MTU; 0 for the smallest such. On return, the size in use.
  * @headroom: out: bytes before the offset that TX_RESERVE gives
- * @flags: zero
+ * @flags: NTZC_TX_RINGS
  * @tx_bytes: out: length of the mapping at NTZC_MMAP_TX
+ * @rings_bytes: out: length of the mapping at NTZC_MMAP_TX_RINGS
+ * @ring_size: out: entries of each of its rings
+ * @free_offset: out: of the free ring's entries in that mapping
+ * @reserved0: out: zero
  * @reserved: zero, in and out
  *
  * Once per file, after ATTACH. The memory is zero at first, belongs to this
@@ -270,6 +459,44 @@ struct ntzc_tx_setup {
 	__u32 headroom;
 	__u32 flags;
 	__aligned_u64 tx_bytes;
+	__u32 rings_bytes;
+	__u32 ring_size;
+	__u32 free_offset;
+	__u32 reserved0;
+	__aligned_u64 reserved[2];
+};
+
+/*
+ * Free buffers go to the free ring, and the transmit ring is served. TX_RESERVE
+ * still works, but finds only what the ring has not got.
+ */
+#define NTZC_TX_RINGS		0x1
+
+/**
+ * struct ntzc_tx_target - let the tap send to another port, too
+ * @name: its interface, in the caller's network namespace; or empty
+ * @ifindex: the interface, if @name is empty
+ * @flags: zero
+ * @target: out: its number for ntzc_desc.queue, 1 to NTZC_MAX_TARGETS - 1
+ * @port_id: out: of the port
+ * @frame_max: out: longest frame there, bytes without FCS
+ * @reserved0: out: zero
+ * @reserved: zero, in and out
+ *
+ * Receive memory and transmit memory are mapped for that card as well, until
+ * the tap closes. When the card goes, sending to it fails with ENODEV; the tap
+ * lives on. Fails with EINVAL for the tap's own port, EBUSY if the port
+ * is a target already or there are NTZC_MAX_TARGETS, ENODEV if no NTZC port
+ * has that interface.
+ */
+struct ntzc_tx_target {
+	char  name[NTZC_NAME_LEN];
+	__u32 ifindex;
+	__u32 flags;
+	__u32 target;
+	__u32 port_id;
+	__u32 frame_max;
+	__u32 reserved0;
 	__aligned_u64 reserved[2];
 };
 
@@ -287,13 +514,14 @@ struct ntzc_tx_setup {
  * It waits for at least one free buffer unless O_NONBLOCK (ENOBUFS).
  *
  * TX_SUBMIT sends, in order: @handle, an @offset inside its buffer, @len from
- * NTZC_MIN_FRAME to the port's frame_max, and NTZC_TX_VLAN with @vlan_tci if
- * wanted; all else 0. A shorter frame than NTZC_PAD_FRAME needs room for the
- * padding. The buffer is the kernel's from then on, and goes back to the free
- * ones when the card has sent it. A handle of receive memory that the tap
- * holds forwards that frame by reference, and gives it back; @offset and @len
- * must be as received, and a stripped VLAN tag is put back. It waits for room
- * in the card's ring unless O_NONBLOCK (ENOSPC).
+ * NTZC_MIN_FRAME to the target's frame_max, @queue for another target than the
+ * tap's own port, and NTZC_TX_VLAN with @vlan_tci if wanted; all else 0. A
+ * shorter frame than NTZC_PAD_FRAME needs room for the padding. The buffer is
+ * the kernel's from then on, and goes back to the free ones when the card has
+ * sent it. A handle of receive memory that the tap holds forwards that frame by
+ * reference, and gives it back; @offset and @len must be as received, and a
+ * stripped VLAN tag is put back. It waits for room in the card's ring unless
+ * O_NONBLOCK (ENOSPC).
  *
  * A reserved buffer that is not to be sent goes back by write().
  */
@@ -321,10 +549,15 @@ struct ntzc_tx_batch {
  * @tx_failed: the tap's own transmit buffers that came back unsent (link down, reset)
  * @tx_in_flight: the tap's own transmit buffers that the card has now
  * @tx_free: the tap's transmit buffers that can be reserved
+ * @filtered: frames that the tap's filter refused
+ * @missed: frames that the port's card dropped for want of a buffer, since ATTACH
+ * @bad_release: entries of the release rings that were ignored
+ * @bad_submit: entries of the transmit ring that were ignored
  * @reserved: zero
  *
- * For each tap, @received and the three losses add up to the frames that its
- * queues delivered since ATTACH.
+ * For each tap, @received, @filtered and the three losses add up to the frames
+ * that its queues delivered since ATTACH; for a member of a fan-out group, to
+ * those of its flows.
  */
 struct ntzc_tap_stats {
 	__aligned_u64 received;
@@ -342,8 +575,53 @@ struct ntzc_tap_stats {
 	__aligned_u64 tx_failed;
 	__aligned_u64 tx_in_flight;
 	__aligned_u64 tx_free;
-	__aligned_u64 reserved[9];
+	__aligned_u64 filtered;
+	__aligned_u64 missed;
+	__aligned_u64 bad_release;
+	__aligned_u64 bad_submit;
+	__aligned_u64 reserved[5];
 };
+
+/**
+ * struct ntzc_tap_info - who holds what
+ * @port_id: in: the port
+ * @tap_id: in: the lowest tap id of interest; out: the id of the first tap that
+ *	is not below it
+ * @pid: out: of the process that opened it, in the caller's pid namespace; 0 if
+ *	it is in no such namespace
+ * @uid: out: its user, in the caller's user namespace
+ * @flags: out: NTZC_TAP_*
+ * @fanout: out: its fan-out group, or 0
+ * @queues: out: mask of its queues
+ * @ring_size: out: frames that may wait, per queue
+ * @quota: out: frames that it may hold, per queue
+ * @oldest_ns: out: how long it has held the frame that it holds longest; 0 if none
+ * @comm: out: name of the process when it opened the tap
+ * @stats: out: as TAP_STATS
+ * @reserved: zero, in and out
+ *
+ * Needs CAP_NET_ADMIN. Fails with ENOENT when the port has no such tap,
+ * ENODEV without such a port.
+ */
+struct ntzc_tap_info {
+	__u32 port_id;
+	__u32 tap_id;
+	__u32 pid;
+	__u32 uid;
+	__u32 flags;
+	__u32 fanout;
+	__aligned_u64 queues;
+	__u32 ring_size;
+	__u32 quota;
+	__aligned_u64 oldest_ns;
+	char  comm[16];
+	struct ntzc_tap_stats stats;
+	__aligned_u64 reserved[4];
+};
+
+#define NTZC_TAP_FILTER		0x1	/* it has a filter */
+#define NTZC_TAP_PROMISC	0x2	/* it made the interface promiscuous */
+#define NTZC_TAP_HOST		0x4	/* it gets what the host sends */
 
 /**
  * struct ntzc_port_stats - a port's counters, and where its buffers are
@@ -365,6 +643,9 @@ struct ntzc_tap_stats {
  * @tx_failed: frames accepted and then not sent
  * @tx_in_flight: frames that the card has to send, of all taps
  * @resets: times that the driver reset a hung card
+ * @stack_rx: frames copied to the host's stack
+ * @stack_tx: frames that the host's stack sent
+ * @stack_dropped: of either kind, dropped for want of memory or buffers
  * @reserved: zero
  *
  * pool_free + pool_card + pool_held + pool_in_flight is pool_size whenever no
@@ -390,7 +671,10 @@ struct ntzc_port_stats {
 	__aligned_u64 tx_failed;
 	__aligned_u64 tx_in_flight;
 	__aligned_u64 resets;
-	__aligned_u64 reserved[7];
+	__aligned_u64 stack_rx;
+	__aligned_u64 stack_tx;
+	__aligned_u64 stack_dropped;
+	__aligned_u64 reserved[4];
 };
 
 #define NTZC_IOC_MAGIC		0xB5
@@ -399,12 +683,22 @@ struct ntzc_port_stats {
 #define NTZC_IOC_PORT_INFO	_IOWR(NTZC_IOC_MAGIC, 0x01, struct ntzc_port_info)
 #define NTZC_IOC_PORT_STATS	_IOWR(NTZC_IOC_MAGIC, 0x02, struct ntzc_port_stats)
 #define NTZC_IOC_PORT_CONFIG	_IOW(NTZC_IOC_MAGIC, 0x03, struct ntzc_port_config)
+#define NTZC_IOC_PORT_POLICY	_IOWR(NTZC_IOC_MAGIC, 0x04, struct ntzc_port_policy)
+#define NTZC_IOC_TAP_INFO	_IOWR(NTZC_IOC_MAGIC, 0x05, struct ntzc_tap_info)
 #define NTZC_IOC_ATTACH		_IOWR(NTZC_IOC_MAGIC, 0x10, struct ntzc_attach)
 #define NTZC_IOC_TAP_STATS	_IOR(NTZC_IOC_MAGIC, 0x11, struct ntzc_tap_stats)
+#define NTZC_IOC_FILTER		_IOW(NTZC_IOC_MAGIC, 0x12, struct ntzc_filter)
 #define NTZC_IOC_TX_SETUP	_IOWR(NTZC_IOC_MAGIC, 0x20, struct ntzc_tx_setup)
 #define NTZC_IOC_TX_RESERVE	_IOW(NTZC_IOC_MAGIC, 0x21, struct ntzc_tx_batch)
 #define NTZC_IOC_TX_SUBMIT	_IOW(NTZC_IOC_MAGIC, 0x22, struct ntzc_tx_batch)
 /* Wait until the card has dealt with all that the tap submitted; EAGAIN if O_NONBLOCK */
 #define NTZC_IOC_TX_DRAIN	_IO(NTZC_IOC_MAGIC, 0x23)
+#define NTZC_IOC_TX_TARGET	_IOWR(NTZC_IOC_MAGIC, 0x24, struct ntzc_tx_target)
+/*
+ * Look at the tap's rings now: take back what is in the release rings, send what
+ * is in the transmit ring as far as the card has room, fill the free ring.
+ * Fails with ENETDOWN or ENODEV when there was something to send and it cannot be.
+ */
+#define NTZC_IOC_KICK		_IO(NTZC_IOC_MAGIC, 0x30)
 
 #endif /* NTZC_H */

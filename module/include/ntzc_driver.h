@@ -39,6 +39,15 @@
 /** NTZC_SPARE - free buffers that a queue may keep to itself */
 #define NTZC_SPARE	(2 * NTZC_BATCH)
 
+/**
+ * ntzc_glance() - read a counter that its one writer moves without a thought of readers
+ * @counter: the counter
+ *
+ * For statistics alone: nothing may be decided by it. What is decided by a value
+ * that is read without its lock is written by WRITE_ONCE().
+ */
+#define ntzc_glance(counter)	data_race(READ_ONCE(counter))
+
 struct ntzc_port;
 struct ntzc_taps;
 
@@ -55,6 +64,20 @@ struct ntzc_hw_stats {
 };
 
 /**
+ * struct ntzc_losses - frames that a port's taps did not get, by cause
+ * @ring: a tap's ring was full
+ * @quota: a tap held its quota
+ * @pool: the pool had no buffer to spare
+ * @filtered: a tap's filter refused it
+ */
+struct ntzc_losses {
+	u64 ring;
+	u64 quota;
+	u64 pool;
+	u64 filtered;
+};
+
+/**
  * struct ntzc_port_ops - what the core asks of a driver
  * @start: bring rings and interrupts up, fill the receive rings.
  *	Context: process, RTNL held. Return: 0 or a negative errno.
@@ -63,9 +86,10 @@ struct ntzc_hw_stats {
  * @refill: ntzc_rx_refill() came up short before, and now there are buffers:
  *	have the queue's poll run soon. Context: any, may be called when the
  *	port is down; must not sleep.
- * @transmit: queue packets in order and ring the doorbell once. Context:
- *	&ntzc_queue.tx_lock held, bottom halves off, port up.
- *	Return: how many were taken, from the first on.
+ * @transmit: queue packets in order and ring the doorbell once. @dma is NULL,
+ *	or has the address of each packet's first byte for this card, as the
+ *	packets belong to another port. Context: &ntzc_queue.tx_lock held,
+ *	bottom halves off, port up. Return: how many were taken, from the first on.
  * @wake: reap transmit completions soon, even if the card would wait for
  *	more to moderate its interrupts. Context: as @refill.
  * @stats: add the card's counters up. Context: process, may sleep.
@@ -74,7 +98,8 @@ struct ntzc_port_ops {
 	int (*start)(struct ntzc_port *port);
 	void (*stop)(struct ntzc_port *port);
 	void (*refill)(struct ntzc_queue *q);
-	unsigned int (*transmit)(struct ntzc_queue *q, struct m_buf **m, unsigned int n);
+	unsigned int (*transmit)(struct ntzc_queue *q, struct m_buf **m, const dma_addr_t *dma,
+				 unsigned int n);
 	void (*wake)(struct ntzc_queue *q);
 	void (*stats)(struct ntzc_port *port, struct ntzc_hw_stats *stats);
 };
@@ -84,6 +109,8 @@ struct ntzc_port_ops {
  * @port: whose
  * @index: in the port
  * @priv: the driver's
+ * @napi: the poll that serves the queue, for busy polling; set by the driver
+ *	before ntzc_port_up(), unchanged while the port is up
  *
  * The rest is the core's. Receive fields are written by the queue's poll alone.
  */
@@ -91,6 +118,7 @@ struct ntzc_queue {
 	struct ntzc_port *port;
 	unsigned int index;
 	void *priv;
+	struct napi_struct *napi;
 
 	/* receive: the poll writes; others read for statistics */
 	struct ntzc_taps __rcu *taps ____cacheline_aligned;
@@ -101,6 +129,8 @@ struct ntzc_queue {
 	u64 rx_bytes;
 	u64 rx_unclaimed;
 	u64 rx_no_buffer;
+	u64 stack_frames;		/* copied to the host's stack */
+	u64 stack_dropped;		/* not copied, for want of memory */
 	struct m_buf *spare[NTZC_SPARE];	/* free buffers kept for the next refill */
 
 	/* tx_lock guards ops->transmit, the driver's producer side, and these */
@@ -148,10 +178,16 @@ unsigned int ntzc_port_buf_size(const struct ntzc_port *port);
 
 /* rx.c */
 unsigned int ntzc_rx_refill(struct ntzc_queue *q, struct m_buf **m, unsigned int n);
-void ntzc_rx_deliver(struct ntzc_queue *q, struct m_buf **m, unsigned int n);
+void ntzc_rx_deliver(struct ntzc_queue *q, struct m_buf **m, unsigned int n, u64 bytes);
 void ntzc_rx_return(struct ntzc_queue *q, struct m_buf **m, unsigned int n);
 
 /* tx.c */
 void ntzc_tx_complete(struct ntzc_queue *q, struct m_buf **m, unsigned int n, int status);
+
+/* losses.c */
+void ntzc_port_losses(struct ntzc_port *port, struct ntzc_losses *sum);
+
+/* stack.c */
+netdev_tx_t ntzc_stack_xmit(struct ntzc_port *port, struct sk_buff *skb);
 
 #endif /* NTZC_DRIVER_H */

@@ -29,10 +29,23 @@ SHIM = Path(__file__).resolve().parent / "shim"
 BUILD = ROOT / "build" / "unit"
 NAME = "_ntzc_core"
 
-CORE_SOURCES = ("pool.c", "rx.c", "tx.c", "tap.c", "port.c", "mmap.c")
-SHIM_SOURCES = ("shim.c", "card.c", "syscalls.c")
+# all but what makes a module of it, and what is all about the host: shim/host.c is in place of that
+CORE_SOURCES = tuple(
+    sorted(
+        path.name
+        for path in MODULE.glob("*.c")
+        if path.name not in ("main.c", "stack.c", "sysfs.c")
+    )
+)
+SHIM_SOURCES = ("shim.c", "bpf.c", "card.c", "check.c", "user.c", "packet.c", "host.c")
 # Headers that user space has too, with the same meaning; all others are stood in for.
-SHARED_HEADERS = ("linux/types.h", "linux/ioctl.h", "linux/if_ether.h")
+SHARED_HEADERS = (
+    "linux/types.h",
+    "linux/ioctl.h",
+    "linux/if_ether.h",
+    "linux/bpf.h",
+    "linux/filter.h",
+)
 
 WARNINGS = "-Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers".split()
 WARNINGS += ["-Wno-sign-compare"]  # as the kernel builds its own
@@ -48,16 +61,42 @@ struct ntzc_desc {
 struct ntzc_attach {
     char name[16]; uint32_t ifindex; uint32_t flags; uint64_t queues; uint32_t ring_size;
     uint32_t quota; uint32_t desc_size; uint32_t port_id; uint32_t buf_size; uint32_t n_bufs;
-    uint32_t headroom; uint32_t frame_max; uint64_t rx_bytes; ...;
+    uint32_t headroom; uint32_t frame_max; uint64_t rx_bytes; uint32_t fanout; uint32_t clock;
+    uint32_t busy_poll_us; uint32_t n_queues; uint32_t rings_bytes; uint32_t release_offset;
+    uint32_t release_size; uint32_t tap_id; uint64_t reserved[4]; ...;
 };
+struct ntzc_filter {
+    uint32_t kind; uint32_t len; uint64_t insns; int32_t fd; uint32_t flags;
+    uint64_t reserved[2]; ...;
+};
+struct sock_filter { uint16_t code; uint8_t jt; uint8_t jf; uint32_t k; };
+struct ntzc_ring { uint32_t prod; uint32_t cons; uint32_t flags; ...; };
+struct ntzc_rx_rings { struct ntzc_ring rx; struct ntzc_ring release; ...; };
+struct ntzc_tx_rings { struct ntzc_ring tx; struct ntzc_ring free; ...; };
+struct ntzc_tx_buf { uint32_t handle; uint32_t offset; };
 struct ntzc_tx_setup {
-    uint32_t n_bufs; uint32_t buf_size; uint32_t headroom; uint32_t flags; uint64_t tx_bytes; ...;
+    uint32_t n_bufs; uint32_t buf_size; uint32_t headroom; uint32_t flags; uint64_t tx_bytes;
+    uint32_t rings_bytes; uint32_t ring_size; uint32_t free_offset; uint64_t reserved[2]; ...;
+};
+struct ntzc_tx_target {
+    char name[16]; uint32_t ifindex; uint32_t flags; uint32_t target; uint32_t port_id;
+    uint32_t frame_max; uint64_t reserved[2]; ...;
+};
+struct ntzc_tx_batch { uint64_t descs; uint32_t count; uint32_t flags; uint64_t reserved; ...; };
+struct ntzc_port_policy {
+    uint32_t id; uint32_t set; uint32_t stack; uint32_t quota; uint32_t quota_max; ...;
 };
 struct ntzc_tap_stats {
     uint64_t received; uint64_t received_bytes; uint64_t lost_ring; uint64_t lost_quota;
     uint64_t lost_pool; uint64_t released; uint64_t waiting; uint64_t held; uint64_t tx_reserved;
     uint64_t tx_submitted; uint64_t tx_forwarded; uint64_t tx_completed; uint64_t tx_failed;
-    uint64_t tx_in_flight; uint64_t tx_free; ...;
+    uint64_t tx_in_flight; uint64_t tx_free; uint64_t filtered; uint64_t missed;
+    uint64_t bad_release; uint64_t bad_submit; ...;
+};
+struct ntzc_tap_info {
+    uint32_t port_id; uint32_t tap_id; uint32_t pid; uint32_t uid; uint32_t flags;
+    uint32_t fanout; uint64_t queues; uint32_t ring_size; uint32_t quota; uint64_t oldest_ns;
+    char comm[16]; struct ntzc_tap_stats stats; ...;
 };
 struct ntzc_port_stats {
     uint32_t id; uint64_t pool_size; uint64_t pool_free; uint64_t pool_card; uint64_t pool_held;
@@ -71,6 +110,13 @@ struct ntzc_port_info {
     uint64_t pool_bytes; ...;
 };
 """
+ABI += "".join(
+    f"#define NTZC_IOC_{name} ...\n"
+    for name in (
+        "QUERY PORT_INFO PORT_STATS PORT_CONFIG PORT_POLICY TAP_INFO ATTACH TAP_STATS FILTER "
+        "TX_SETUP TX_RESERVE TX_SUBMIT TX_DRAIN TX_TARGET KICK"
+    ).split()
+)
 
 
 def _includes(text: str) -> set[str]:
@@ -112,7 +158,7 @@ def _binding() -> str:
     ffi = cffi.FFI()
     ffi.cdef(ABI)
     ffi.cdef(re.sub(r"^#.*$", "", api, flags=re.MULTILINE))
-    ffi.set_source(NAME, '#include "ntzc.h"\n#include "api.h"\n')
+    ffi.set_source(NAME, '#include <linux/filter.h>\n#include "ntzc.h"\n#include "api.h"\n')
     path = BUILD / f"{NAME}.{os.getpid()}.c"
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.redirect_stdout(io.StringIO()):  # it announces itself

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -39,9 +40,11 @@ class Live(NamedTuple):
     mappings: int
     doomed: int
     work: int
+    ids: int
+    pids: int
 
 
-NOTHING = Live(0, 0, 0, 0, 0)
+NOTHING = Live(0, 0, 0, 0, 0, 0, 0)
 
 
 class Desc(NamedTuple):
@@ -78,6 +81,7 @@ class Frame:
     vlan_tci: int = 0
     flags: int = 0
     handle: int = -1
+    hash_type: int = 1
 
 
 def errno_of(result: int) -> str:
@@ -137,7 +141,7 @@ class Core:
         """Return what is allocated."""
         live = self.ffi.new("struct shim_live *")
         self.lib.shim_get_live(live)
-        return self.checked(Live(live.blocks, live.pages, live.mappings, live.doomed, live.work))  # type: ignore[no-any-return]
+        return self.checked(Live(*(getattr(live, name) for name in Live._fields)))  # type: ignore[no-any-return]
 
     def frame_bytes(self, length: int, seed: int) -> bytes:
         """Return the bytes of the frame that follows from a seed."""
@@ -150,11 +154,11 @@ class Core:
         return Card(self, **config)
 
     def tap(self) -> Tap:
-        """Open a file; OSError(ENOMEM) without memory."""
-        pointer = self.checked(self.lib.ntzc_tap_create())
-        if not pointer:
-            raise OSError(errno.ENOMEM, "tap")
-        return Tap(self, pointer)
+        """Open a file; OSError as the core says."""
+        err = self.ffi.new("int *")
+        file = self.checked(self.lib.file_open(err))
+        raise_errno(err[0])
+        return Tap(self, file)
 
 
 def raise_errno(result: int) -> int:
@@ -177,10 +181,13 @@ class Card:
         n_bufs: int = 0,
         max_mapping: int = 0,
         bounces: bool = False,
+        number: int = 0,
     ) -> None:
         self.core = core
+        self.name = f"tap{number}".encode()
         self.n_queues = n_queues
         config = core.ffi.new("struct card_config *")
+        config.number = number
         config.n_queues = n_queues
         config.rx_ring = rx_ring
         config.tx_ring = tx_ring
@@ -193,6 +200,7 @@ class Card:
         self._state = core.ffi.new("struct card_queue_state *")
         self._interrupt: Any = None
         self._interrupt_frames: list[Frame] = []
+        self._wire: Any = None
 
     def __getattr__(self, name: str) -> Any:
         """``card.verb(...)`` is ``card_verb(card, ...)``, checked."""
@@ -212,6 +220,7 @@ class Card:
             slot.hash = frame.hash
             slot.vlan_tci = frame.vlan_tci
             slot.flags = frame.flags
+            slot.hash_type = frame.hash_type
         return array
 
     def receive(self, queue: int, frames: list[Frame]) -> list[Frame]:
@@ -231,16 +240,21 @@ class Card:
             self._c, unlocks, queue, complete, self._interrupt, len(frames)
         )
 
-    def disarm(self) -> tuple[list[Frame], int]:
-        """Return what the interrupt received, and how many transmits ended meanwhile."""
+    def disarm(self) -> tuple[list[Frame], int] | None:
+        """Return what the interrupt received, and how many transmits it ended, if it came."""
         received = self.core.ffi.new("uint32_t *")
         completed = self.core.ffi.new("uint32_t *")
-        self.core.lib.card_interrupted(self._c, received, completed)
+        came = self.core.lib.card_interrupted(self._c, received, completed)
         frames = self._interrupt_frames[: received[0]]
         for frame, slot in zip(frames, self._interrupt or [], strict=False):
             frame.handle = slot.handle
         self._interrupt_frames = []
-        return frames, completed[0]
+        return (frames, completed[0]) if came else None
+
+    def wire(self, queue: int, frames: list[Frame]) -> None:
+        """Frames arrive, and wait until a program polls."""
+        self._wire = self._frames(frames)
+        self.core.lib.card_wire(self._c, queue, self._wire, len(frames))
 
     def sent(self) -> list[Sent]:
         """Return what the card sent since the last call."""
@@ -264,6 +278,20 @@ class Card:
         self.core.lib.card_get_stats(self._c, stats)
         return self.core.checked(stats)
 
+    def policy(self, **fields: int) -> Any:
+        """PORT_POLICY; the policy in use, OSError as the core says."""
+        tap = self.core.tap()
+        policy = self.core.ffi.new("struct ntzc_port_policy *")
+        policy.id = self.info().id
+        names = ["stack", "quota", "quota_max"]
+        policy.set = sum(1 << names.index(name) for name in fields)
+        for name, value in fields.items():
+            setattr(policy, name, value)
+        err = tap.ioctl("PORT_POLICY", policy)
+        tap.close()
+        raise_errno(err)
+        return policy
+
     def info(self) -> Any:
         """Return the port's description."""
         info = self.core.ffi.new("struct ntzc_port_info *")
@@ -272,64 +300,208 @@ class Card:
 
 
 class Tap:
-    """One open file."""
+    """One open file: a program's system calls, and what only the kernel knows of it."""
 
-    def __init__(self, core: Core, pointer: Any) -> None:
+    def __init__(self, core: Core, file: Any) -> None:
         self.core = core
-        self._t = pointer
+        self._f = file
+        self._t = core.lib.file_tap(file)
         self._handles = core.ffi.new("uint32_t[]", 65536)
+        self.got: Any = None  # what ATTACH said
+        self.tx: Any = None  # what TX_SETUP said
 
-    def attach(
-        self,
-        *,
-        queues: int = 0,
-        ring_size: int = 0,
-        quota: int = 0,
-        name: bytes = b"tap0",
-        flags: int = 0,
-        desc_size: int = 0,
-        ifindex: int = 0,
-    ) -> Any:
+    # ---- system calls ----
+
+    def ioctl(self, name: str, arg: Any = None) -> int:
+        """Return what the command does, or a negative errno."""
+        null = self.core.ffi.NULL
+        command = getattr(self.core.lib, f"NTZC_IOC_{name}")
+        done = self.core.lib.file_ioctl(self._f, command, null if arg is None else arg)
+        return self.core.checked(done)  # type: ignore[no-any-return]
+
+    def _filled(self, kind: str, fields: dict[str, Any]) -> Any:
+        arg = self.core.ffi.new(f"struct {kind} *")
+        for field, value in fields.items():
+            setattr(arg, field, value)
+        return arg
+
+    def info(self, number: int) -> Any:
+        """TAP_INFO of the port's tap of that number, or the next; OSError as the core says."""
+        arg = self._filled("ntzc_tap_info", {"tap_id": number})
+        raise_errno(self.ioctl("TAP_INFO", arg))
+        return arg
+
+    def attach(self, **fields: Any) -> Any:
         """ATTACH; OSError as the core says."""
-        arg = self.core.ffi.new("struct ntzc_attach *")
-        arg.name = name
-        arg.ifindex = ifindex
-        arg.queues = queues
-        arg.ring_size = ring_size
-        arg.quota = quota
-        arg.flags = flags
-        arg.desc_size = desc_size
-        raise_errno(self.core.checked(self.core.lib.tap_attach(self._t, arg)))
+        arg = self._filled("ntzc_attach", {"name": b"tap0"} | fields)
+        raise_errno(self.ioctl("ATTACH", arg))
+        self.got = arg
         return arg
 
     def close(self) -> None:
         """Close the last file, as exit and SIGKILL do."""
-        self.core.lib.ntzc_tap_destroy(self._t)
-        self._t = self.core.ffi.NULL
+        self.core.lib.file_close(self._f)
+        self._f = self._t = self.core.ffi.NULL
         self.core.check()
 
-    def read(self, n: int) -> list[Desc]:
-        """Take descriptors from the rings."""
+    def read_some(self, n: int, *, missing: int | None = None) -> int | list[Desc]:
+        """Take descriptors; or a negative errno. From byte ``missing`` on, memory is not there."""
+        size = self.core.ffi.sizeof("struct ntzc_desc")
         array = self.core.ffi.new("struct ntzc_desc[]", max(n, 1))
-        got = self.core.checked(self.core.lib.tap_read(self._t, array, n))
-        return [Desc(*(getattr(d, field) for field in Desc._fields)) for d in array[0:got]]
+        self._fault_at(array, missing)
+        got = self.core.checked(self.core.lib.file_read(self._f, array, n * size))
+        self._fault_at(array, None)
+        if got < 0:
+            return int(got)
+        assert got % size == 0
+        return [self._desc(d) for d in array[0 : got // size]]
 
-    def release(self, handles: list[int]) -> int:
-        """Give back; how many, or a negative errno."""
+    def read(self, n: int) -> list[Desc]:
+        """Take descriptors; none if none waits. Other errors are OSError."""
+        got = self.read_some(n)
+        if isinstance(got, list):
+            return got
+        if got != -errno.EAGAIN:
+            raise_errno(got)
+        return []
+
+    def release(self, handles: list[int], *, missing: int | None = None) -> int:
+        """Give back by write(); how many, or a negative errno."""
         array = self.core.ffi.new("uint32_t[]", handles)
-        done = self.core.lib.ntzc_tap_release(self._t, array, len(handles))
-        return self.core.checked(done)  # type: ignore[no-any-return]
+        self._fault_at(array, missing)
+        done = self.core.checked(self.core.lib.file_write(self._f, array, 4 * len(handles)))
+        self._fault_at(array, None)
+        return int(done) // 4 if done > 0 else int(done)
+
+    def poll(self, wants: int = 0) -> int:
+        """Return what poll() says."""
+        return int(self.core.checked(self.core.lib.file_poll(self._f, wants)))
+
+    def kick(self) -> int:
+        """KICK; 0 or a negative errno."""
+        return self.ioctl("KICK")
+
+    def set_blocking(self, blocking: bool) -> None:
+        """Change O_NONBLOCK; who would sleep is woken by a signal."""
+        self.core.lib.file_set_blocking(self._f, blocking)
+
+    def mmap(self, offset: int, length: int, flags: int) -> tuple[int, int]:
+        """Map; 0 or a negative errno, and the flags that the mapping got."""
+        out = self.core.ffi.new("uint64_t *")
+        err = self.core.checked(self.core.lib.file_mmap(self._f, offset, length, flags, out))
+        return err, out[0]
+
+    def tx_setup(self, **fields: int) -> Any:
+        """TX_SETUP; OSError as the core says."""
+        arg = self._filled("ntzc_tx_setup", fields)
+        raise_errno(self.ioctl("TX_SETUP", arg))
+        self.tx = arg
+        return arg
+
+    def target(self, name: bytes, **fields: Any) -> int:
+        """TX_TARGET; the target's number, OSError as the core says."""
+        arg = self._filled("ntzc_tx_target", {"name": name} | fields)
+        raise_errno(self.ioctl("TX_TARGET", arg))
+        return int(arg.target)
+
+    def filter(self, program: list[tuple[int, int, int, int]] | None, **fields: int) -> int:
+        """FILTER with a classic program, or none; 0 or a negative errno."""
+        fields = {"kind": 0 if program is None else 1, "len": len(program or [])} | fields
+        insns = self.core.ffi.new("struct sock_filter[]", program or [])
+        arg = self._filled("ntzc_filter", fields)
+        if program is not None:
+            arg.insns = int(self.core.ffi.cast("uintptr_t", insns))
+        return self.ioctl("FILTER", arg)
+
+    def _batch(self, command: str, array: Any, count: int) -> int:
+        arg = self.core.ffi.new("struct ntzc_tx_batch *")
+        arg.descs = int(self.core.ffi.cast("uintptr_t", array))
+        arg.count = count
+        return self.ioctl(command, arg)
+
+    def reserve_some(self, n: int, *, missing: int | None = None) -> int | list[Desc]:
+        """Take free transmit buffers, or a negative errno."""
+        array = self.core.ffi.new("struct ntzc_desc[]", n)
+        self._fault_at(array, missing)
+        got = self._batch("TX_RESERVE", array, n)
+        self._fault_at(array, None)
+        return got if got < 0 else [self._desc(d) for d in array[0:got]]
+
+    def reserve(self, n: int) -> list[Desc]:
+        """Take free transmit buffers; none if none is free. Other errors are OSError."""
+        got = self.reserve_some(n)
+        if isinstance(got, list):
+            return got
+        if got != -errno.ENOBUFS:
+            raise_errno(got)
+        return []
+
+    def submit(self, descs: list[Desc], *, missing: int | None = None) -> int:
+        """Send; how many were accepted, or a negative errno."""
+        array = self.core.ffi.new("struct ntzc_desc[]", len(descs))
+        for slot, desc in zip(array, descs, strict=True):
+            self._fill(slot, desc)
+        self._fault_at(array, missing)
+        done = self._batch("TX_SUBMIT", array, len(descs))
+        self._fault_at(array, None)
+        return done
 
     def stats(self) -> Any:
         """Return the tap's counters."""
         stats = self.core.ffi.new("struct ntzc_tap_stats *")
+        raise_errno(self.ioctl("TAP_STATS", stats))
+        return stats
+
+    def counters(self) -> Any:
+        """Return the same as they stand: without a look at the release rings."""
+        stats = self.core.ffi.new("struct ntzc_tap_stats *")
         self.core.lib.ntzc_tap_get_stats(self._t, stats)
         return self.core.checked(stats)
 
+    # ---- rings ----
+
+    def rx_rings(self, queue: int) -> RxRings:
+        """Map the rings of a queue; OSError as the core says."""
+        return RxRings(self, queue)
+
+    def tx_rings(self) -> TxRings:
+        """Map the transmit rings; OSError as the core says."""
+        return TxRings(self)
+
+    def map_rings(self, offset: int, length: int) -> Any:
+        """Map rings whole; OSError(EINVAL) if they cannot be."""
+        start = self.core.checked(self.core.lib.file_map_rings(self._f, offset, length))
+        if not start:
+            raise OSError(errno.EINVAL, "rings")
+        return self.core.ffi.cast("char *", start)
+
+    # ---- small things ----
+
+    def _fault_at(self, array: Any, missing: int | None) -> None:
+        ffi = self.core.ffi
+        start = ffi.NULL if missing is None else ffi.cast("char *", array) + missing
+        self.core.lib.shim_fault_at(start, 1 << 20)
+
+    @staticmethod
+    def _desc(d: Any) -> Desc:
+        return Desc(*(getattr(d, field) for field in Desc._fields))
+
+    @staticmethod
+    def _fill(slot: Any, desc: Desc) -> None:
+        for field, value in desc._asdict().items():
+            setattr(slot, field, value)
+
+    # ---- what the kernel knows ----
+
     def queue(self, index: int) -> Any | None:
-        """Return the state of the tap's ring for a queue, if it has one."""
+        """Return the state of the tap's channel for a queue, if it has one."""
         state = self.core.ffi.new("struct tap_queue_state *")
         return state if self.core.lib.tap_queue_state(self._t, index, state) else None
+
+    def door(self) -> Any | None:
+        """Return the kernel's side of the transmit rings, if the tap has them."""
+        state = self.core.ffi.new("struct tap_door_state *")
+        return state if self.core.lib.tap_door_state(self._t, state) else None
 
     def marks(self, *, tx: bool = False) -> set[int]:
         """Return handles of all that the core says the tap holds."""
@@ -337,8 +509,12 @@ class Tap:
         return set(self._handles[0:n])
 
     def readable(self) -> bool:
-        """Return whether poll() would say so."""
+        """Return whether a frame waits; unlike poll() without a look at the release rings."""
         return bool(self.core.checked(self.core.lib.ntzc_tap_readable(self._t)))
+
+    def can_send(self) -> bool:
+        """Return whether poll() says POLLOUT."""
+        return bool(self.poll() & select.EPOLLOUT)
 
     def sleep(self) -> None:
         """Have a reader wait."""
@@ -351,59 +527,100 @@ class Tap:
     def peek(self, offset: int, length: int, *, tx: bool = False) -> bytes | None:
         """Read through the mapping; None for a bus error."""
         data = self.core.ffi.new("uint8_t[]", max(length, 1))
-        if not self.core.checked(self.core.lib.tap_peek(self._t, tx, offset, data, length)):
+        if not self.core.checked(self.core.lib.file_peek(self._f, tx, offset, data, length)):
             return None
         return bytes(self.core.ffi.buffer(data, length))
 
     def poke(self, offset: int, data: bytes) -> bool:
         """Write through the mapping of transmit memory; False for a bus error."""
-        done = self.core.lib.tap_poke(self._t, offset, data, len(data))
+        done = self.core.lib.file_poke(self._f, offset, data, len(data))
         return bool(self.core.checked(done))
-
-    def mmap(self, offset: int, length: int, flags: int) -> tuple[int, int]:
-        """Map; 0 or a negative errno, and the flags that the mapping got."""
-        out = self.core.ffi.new("uint64_t *")
-        err = self.core.checked(self.core.lib.tap_mmap(self._t, offset, length, flags, out))
-        return err, out[0]
-
-    def tx_setup(self, *, n_bufs: int = 0, buf_size: int = 0) -> Any:
-        """TX_SETUP; OSError as the core says."""
-        arg = self.core.ffi.new("struct ntzc_tx_setup *")
-        arg.n_bufs = n_bufs
-        arg.buf_size = buf_size
-        raise_errno(self.core.checked(self.core.lib.ntzc_tx_setup(self._t, arg)))
-        return arg
-
-    def reserve(self, n: int) -> list[Desc]:
-        """Take free transmit buffers."""
-        array = self.core.ffi.new("struct ntzc_desc[]", n)
-        got = self.core.checked(self.core.lib.ntzc_tx_reserve(self._t, array, n))
-        return [Desc(*(getattr(d, field) for field in Desc._fields)) for d in array[0:got]]
-
-    def _array(self, descs: list[Desc]) -> Any:
-        array = self.core.ffi.new("struct ntzc_desc[]", len(descs))
-        for slot, desc in zip(array, descs, strict=True):
-            for field, value in desc._asdict().items():
-                setattr(slot, field, value)
-        return array
-
-    def unreserve(self, descs: list[Desc]) -> None:
-        """Take back reserved buffers that the program was never told of."""
-        self.core.lib.ntzc_tx_unreserve(self._t, self._array(descs), len(descs))
-        self.core.check()
-
-    def submit(self, descs: list[Desc]) -> int:
-        """Send; how many were accepted, or a negative errno."""
-        done = self.core.lib.ntzc_tx_submit(self._t, self._array(descs), len(descs))
-        return self.core.checked(done)  # type: ignore[no-any-return]
 
     def drained(self) -> bool:
         """Return whether the card has dealt with the tap's own buffers."""
-        return bool(self.core.lib.ntzc_tx_drained(self._t))
+        return self.ioctl("TX_DRAIN") == 0
 
-    def can_reserve(self) -> bool:
-        """Return whether poll() would say POLLOUT."""
-        return bool(self.core.lib.ntzc_tx_can_reserve(self._t))
+
+RX_RINGS, RX_RINGS_STEP, TX_RINGS = 0x2000000000, 0x1000000, 0x3000000000
+RING_ENTRIES = 4096
+NEED_WAKEUP = 1
+MASK32 = 0xFFFFFFFF
+
+
+class RxRings:
+    """A program's view of one queue's rings."""
+
+    def __init__(self, tap: Tap, queue: int) -> None:
+        ffi, got = tap.core.ffi, tap.got
+        start = tap.map_rings(RX_RINGS + queue * RX_RINGS_STEP, got.rings_bytes)
+        head = ffi.cast("struct ntzc_rx_rings *", start)
+        self.rx, self.back = head.rx, head.release
+        self.descs = ffi.cast("struct ntzc_desc *", start + RING_ENTRIES)
+        self.handles = ffi.cast("uint32_t *", start + got.release_offset)
+        self.size, self.release_size = got.ring_size, got.release_size
+        self._keep = start
+
+    def take(self, n: int) -> list[Desc]:
+        """Take descriptors out, as a program does that polls the ring."""
+        n = min(n, (self.rx.prod - self.rx.cons) & MASK32)
+        cons = self.rx.cons
+        out = [Tap._desc(self.descs[(cons + i) % self.size]) for i in range(n)]
+        self.rx.cons = (cons + n) & MASK32
+        return out
+
+    def release(self, handles: list[int]) -> bool:
+        """Put handles in; return whether the kernel wants a KICK."""
+        prod = self.back.prod
+        for i, handle in enumerate(handles):
+            self.handles[(prod + i) % self.release_size] = handle
+        self.back.prod = (prod + len(handles)) & MASK32
+        return self.asks()
+
+    def asks(self) -> bool:
+        """Return whether the kernel wants a KICK."""
+        return bool(self.back.flags & NEED_WAKEUP)
+
+    def room(self) -> int:
+        """Handles that the release ring takes before the kernel has looked at it."""
+        return int(self.release_size - ((self.back.prod - self.back.cons) & MASK32))
+
+
+class TxRings:
+    """A program's view of its transmit rings."""
+
+    def __init__(self, tap: Tap) -> None:
+        ffi, got = tap.core.ffi, tap.tx
+        start = tap.map_rings(TX_RINGS, got.rings_bytes)
+        head = ffi.cast("struct ntzc_tx_rings *", start)
+        self.tx, self.free = head.tx, head.free
+        self.descs = ffi.cast("struct ntzc_desc *", start + RING_ENTRIES)
+        self.bufs = ffi.cast("struct ntzc_tx_buf *", start + got.free_offset)
+        self.size, self.room_bytes = got.ring_size, got.buf_size - got.headroom
+        self._keep = start
+
+    def take(self, n: int) -> list[Desc]:
+        """Take free buffers, as TX_RESERVE would give them."""
+        n = min(n, (self.free.prod - self.free.cons) & MASK32)
+        bufs = [self.bufs[(self.free.cons + i) % self.size] for i in range(n)]
+        out = [Desc(buf.handle, buf.offset, self.room_bytes) for buf in bufs]
+        self.free.cons = (self.free.cons + n) & MASK32
+        return out
+
+    def send(self, descs: list[Desc]) -> bool:
+        """Put descriptors in; return whether the kernel wants a KICK."""
+        prod = self.tx.prod
+        for i, desc in enumerate(descs):
+            Tap._fill(self.descs[(prod + i) % self.size], desc)
+        self.tx.prod = (prod + len(descs)) & MASK32
+        return self.asks()
+
+    def asks(self) -> bool:
+        """Return whether the kernel wants a KICK."""
+        return bool(self.tx.flags & NEED_WAKEUP)
+
+    def pending(self) -> int:
+        """Return entries that the kernel has not taken out."""
+        return int((self.tx.prod - self.tx.cons) & MASK32)
 
 
 _cores: dict[str, Core] = {}

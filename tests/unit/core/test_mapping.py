@@ -13,7 +13,7 @@ from tests.unit.core.harness import HANDLE_INDEX, HEADROOM, PAGE
 
 READ, WRITE, EXEC, SHARED = 1, 2, 4, 8
 MAYREAD, MAYWRITE, MAYEXEC, MAYSHARE = 0x10, 0x20, 0x40, 0x80
-IO, DONTEXPAND, DONTDUMP = 0x100, 0x200, 0x400
+IO, DONTEXPAND, DONTDUMP, MIXED = 0x100, 0x200, 0x400, 0x1000
 USUAL = READ | SHARED | MAYREAD | MAYWRITE | MAYEXEC | MAYSHARE
 TX = 0x1000000000
 
@@ -54,7 +54,9 @@ def test_a_page_more_than_there_is_is_refused(mapped: Mapped) -> None:
         assert mapped.tap.mmap(base + size, PAGE, USUAL)[0] == -errno.EINVAL
 
 
-@pytest.mark.parametrize("offset", [TX - PAGE, 2 * TX, 1 << 52, (1 << 63) - PAGE, (1 << 64) - PAGE])
+@pytest.mark.parametrize(
+    "offset", [TX - PAGE, 3 * TX, 4 * TX, 1 << 52, (1 << 63) - PAGE, (1 << 64) - PAGE]
+)
 def test_offsets_far_outside_are_refused(mapped: Mapped, offset: int) -> None:
     for pages in (1, 2, 1 << 40):
         assert mapped.tap.mmap(offset, pages * PAGE, USUAL)[0] == -errno.EINVAL
@@ -77,7 +79,7 @@ def test_nothing_is_executable_private_pinned_or_dumped(mapped: Mapped, base: in
     assert mapped.tap.mmap(base, PAGE, READ | MAYREAD | MAYWRITE)[0] == -errno.EINVAL
     _, flags = mapped.tap.mmap(base, PAGE, USUAL)
     assert not flags & MAYEXEC
-    assert flags & IO and flags & DONTEXPAND and flags & DONTDUMP
+    assert flags & IO and flags & DONTEXPAND and flags & DONTDUMP and flags & MIXED
 
 
 def test_without_memory_there_is_nothing_to_map() -> None:
@@ -90,7 +92,7 @@ def test_without_memory_there_is_nothing_to_map() -> None:
 
 @pytest.mark.parametrize("order", [0, 1, 3, 10])
 def test_every_buffer_shows_at_its_offset(order: int) -> None:
-    """Case 3: base + offset is the frame's first byte, in whatever chunks memory came."""
+    """Hostile case 3: base + offset is the frame's first byte, in whatever chunks memory came."""
     mapped = Mapped(order)
     seen = set()
     for seed in range(0, 160, 40):

@@ -108,7 +108,7 @@ def test_metadata_takes_one_cache_line() -> None:
 
 
 def test_a_pool_runs_out_and_recovers() -> None:
-    """Case 64."""
+    """Hostile case 64."""
     with packet() as (core, _):
         lib = core.lib
         rest = [lib.packet_alloc() for _ in range(3)]
@@ -125,7 +125,7 @@ def test_a_pool_runs_out_and_recovers() -> None:
 @example(uses=2047)
 @example(uses=2048)
 def test_the_generation_wraps_within_its_bits(uses: int) -> None:
-    """Case 25: a handle's generation moves on with each free, and nothing else does."""
+    """Hostile case 25: a handle's generation moves on with each free, and nothing else does."""
     with packet() as (core, m):
         lib = core.lib
         other = lib.packet_alloc()

@@ -14,6 +14,7 @@ from tests.unit.core import build
 
 HERE = Path(__file__).resolve().parent
 TESTS = ["machine", "packet", "failures", "sharing", "mapping", "transmit"]
+TESTS += ["rings", "filters", "fanout", "targets"]
 
 
 def _runtime(name: str) -> str:

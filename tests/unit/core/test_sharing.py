@@ -4,72 +4,16 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.unit.core import harness
-from tests.unit.core.harness import HEADROOM, Desc, Frame
-
-
-class Stage:
-    """A core, and a way to leave it clean."""
-
-    def __init__(self) -> None:
-        self.core = harness.core()
-        self.taps: list[harness.Tap] = []
-        self.cards: list[harness.Card] = []
-
-    def card(self, **config: Any) -> harness.Card:
-        card = self.core.card(**config)
-        self.cards.append(card)
-        assert card.up() == 0
-        return card
-
-    def tap(self, **attach: Any) -> harness.Tap:
-        tap = self.core.tap()
-        self.taps.append(tap)
-        tap.attach(**attach)
-        return tap
-
-    def close(self, tap: harness.Tap) -> None:
-        self.taps.remove(tap)
-        tap.close()
-
-    def end(self) -> None:
-        for card in self.cards:
-            card.check()
-        for tap in self.taps:
-            tap.close()
-        for card in self.cards:
-            card.remove()
-        self.core.settle()
-        for card in self.cards:
-            card.free()
-        assert self.core.live() == harness.NOTHING
-
-
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    stage = Stage()
-    yield stage
-    stage.end()
-
-
-def frames(n: int, *, seed: int = 0, length: int = 60) -> list[Frame]:
-    return [Frame(seed + i, length) for i in range(n)]
-
-
-def pump(card: harness.Card, queue: int, n: int) -> None:
-    """Let n frames arrive, a ringful at a time."""
-    while n > 0:
-        n -= len(card.receive(queue, frames(min(n, 8))))
-        card.refill(queue)
+from tests.unit.core.harness import HEADROOM, Desc
+from tests.unit.core.stage import Stage, frames, pump
 
 
 def test_64_readers_of_one_packet_free_it_once(stage: Stage) -> None:
-    """Case 61; and the 65th tap on a queue is refused."""
+    """Hostile case 61; and the 65th tap on a queue is refused."""
     card = stage.card()
     taps = [stage.tap() for _ in range(64)]
     tap = stage.core.tap()
@@ -88,7 +32,7 @@ def test_64_readers_of_one_packet_free_it_once(stage: Stage) -> None:
 
 
 def test_a_slow_reader_loses_its_own_frames_only(stage: Stage) -> None:
-    """Case 62."""
+    """Hostile case 62."""
     card = stage.card()
     slow, quick = stage.tap(ring_size=8), stage.tap()
     for _ in range(20):
@@ -100,7 +44,7 @@ def test_a_slow_reader_loses_its_own_frames_only(stage: Stage) -> None:
 
 
 def test_a_hoarder_of_one_queue_leaves_others_their_share(stage: Stage) -> None:
-    """Case 63, with the default quota."""
+    """Hostile case 63, with the default quota."""
     card = stage.card(n_bufs=8 + 256)
     hoarder, other = stage.tap(), stage.tap()
     pump(card, 0, 400)
@@ -112,7 +56,7 @@ def test_a_hoarder_of_one_queue_leaves_others_their_share(stage: Stage) -> None:
 
 
 def test_a_hoarder_of_all_queues_leaves_others_their_share(stage: Stage) -> None:
-    """Case 63, with the default quota."""
+    """Hostile case 63, with the default quota."""
     card = stage.card(n_queues=4, n_bufs=32 + 512)
     hoarder, other = stage.tap(), stage.tap(queues=1)
     for queue in (1, 2, 3):
@@ -123,7 +67,7 @@ def test_a_hoarder_of_all_queues_leaves_others_their_share(stage: Stage) -> None
 
 
 def test_a_chosen_pool_that_the_rings_outgrew_still_delivers(stage: Stage) -> None:
-    """Case 90: PORT_CONFIG for two queues of four, then all four (ethtool -L)."""
+    """Hostile case 90: PORT_CONFIG for two queues of four, then all four (ethtool -L)."""
     card = stage.card(n_queues=4, rx_ring=64, n_bufs=4 * 64 + 64)
     assert card.set_queues(2) == 0
     assert card.configure(0, 2 * 64 + 64) == 0
@@ -136,14 +80,14 @@ def test_a_chosen_pool_that_the_rings_outgrew_still_delivers(stage: Stage) -> No
 
 
 def test_a_pool_that_can_never_be_made_is_refused_at_once(stage: Stage) -> None:
-    """Case 42: 2**19 buffers of 16 KiB are 8 GiB, and offsets have 32 bits."""
+    """Hostile case 42: 2**19 buffers of 16 KiB are 8 GiB, and offsets have 32 bits."""
     card = stage.card()
     card.down()
     assert card.configure(16384, 1 << 19) == -errno.EINVAL
 
 
 def test_a_refused_forward_does_not_stretch_the_quota(stage: Stage) -> None:
-    """Case 63: the poll comes between the taking of the frames and the card's refusal."""
+    """Hostile case 63: the poll comes between the taking of the frames and the card's refusal."""
     card = stage.card(rx_ring=8)
     tap = stage.tap(quota=4)
     card.receive(0, frames(4))
@@ -158,8 +102,45 @@ def test_a_refused_forward_does_not_stretch_the_quota(stage: Stage) -> None:
     assert held <= 4
 
 
+def test_frames_that_come_while_a_tap_attaches_are_its_own_or_nobodys(stage: Stage) -> None:
+    """Case 46: the poll comes wherever the call can be interrupted."""
+    card = stage.card()
+    came = 0
+    for unlocks in range(1, 9):
+        tap = stage.core.tap()
+        card.arm(unlocks, 0, 0, frames(2, seed=unlocks))
+        tap.attach()
+        came += card.disarm() is not None
+        handles = [desc.handle for desc in tap.read(8)]
+        assert tap.stats().held == len(handles)
+        if handles:
+            assert tap.release(handles) == len(handles)
+        tap.close()
+        card.check()
+    assert came
+
+
+def test_a_tap_that_cannot_attach_gives_back_what_it_got_meanwhile(stage: Stage) -> None:
+    """Case 46: the first queue delivers, the second is full."""
+    card = stage.card(n_queues=2)
+    for _ in range(64):
+        stage.tap(queues=2)
+    came = 0
+    for unlocks in range(1, 9):
+        tap = stage.core.tap()
+        card.arm(unlocks, 0, 0, frames(2, seed=unlocks))
+        with pytest.raises(OSError) as refused:
+            tap.attach()
+        assert refused.value.errno == errno.EBUSY
+        came += card.disarm() is not None
+        card.check()
+        assert card.stats().pool_held == 0
+        tap.close()
+    assert came
+
+
 def test_a_forwarded_frame_outlives_its_holders(stage: Stage) -> None:
-    """Case 28: in flight, held by nobody; then free."""
+    """Hostile case 28: in flight, held by nobody; then free."""
     card = stage.card()
     first, second = stage.tap(), stage.tap()
     (frame,) = card.receive(0, frames(1, seed=3, length=200))
@@ -177,7 +158,7 @@ def test_a_forwarded_frame_outlives_its_holders(stage: Stage) -> None:
 
 
 def test_transmit_memory_outlives_its_tap_until_the_card_is_done(stage: Stage) -> None:
-    """Case 52: killed while holding and sending."""
+    """Hostile case 52: killed while holding and sending."""
     card = stage.card()
     tap = stage.tap()
     tap.tx_setup(n_bufs=4)
@@ -194,7 +175,7 @@ def test_transmit_memory_outlives_its_tap_until_the_card_is_done(stage: Stage) -
 
 
 def test_padding_is_zero_in_a_buffer_that_was_used_before(stage: Stage) -> None:
-    """Case 70."""
+    """Hostile case 70."""
     card = stage.card()
     tap = stage.tap()
     tap.tx_setup(n_bufs=2)
@@ -207,7 +188,7 @@ def test_padding_is_zero_in_a_buffer_that_was_used_before(stage: Stage) -> None:
 
 
 def test_the_card_starves_and_recovers_again_and_again(stage: Stage) -> None:
-    """Cases 64, 67: the last frames go to the card, not to the tap, and the ring fills again."""
+    """Hostile cases 64, 67: the last frames go to the card, and its ring fills again."""
     card = stage.card(n_bufs=8 + 64)
     tap = stage.tap(quota=1000)
     for _ in range(100):
@@ -235,7 +216,7 @@ def test_a_starved_queue_is_told_when_there_are_buffers(stage: Stage) -> None:
 
 
 def test_the_card_goes_while_everything_is_outstanding(stage: Stage) -> None:
-    """Cases 56, 57: what is held stays readable; sending says ENODEV for ever."""
+    """Hostile cases 56, 57: what is held stays readable; sending says ENODEV for ever."""
     card = stage.card()
     tap = stage.tap()
     tap.tx_setup(n_bufs=4)
@@ -254,6 +235,24 @@ def test_the_card_goes_while_everything_is_outstanding(stage: Stage) -> None:
     assert tap.release([frame.handle, reserved[1].handle]) == 2
     assert tap.stats().tx_failed == 1
     card.check()
+    stage.close(tap)
+    stage.core.settle()
+    card.free()
+
+
+def test_nothing_comes_after_the_end_was_told(stage: Stage) -> None:
+    """Hostile case 57: a card may receive until its interface is down, which is later."""
+    card = stage.card()
+    tap = stage.tap()
+    card.receive(0, frames(2))
+    card.detach()
+    card.receive(0, frames(3, seed=2))
+    assert len(tap.read(8)) == 2
+    card.receive(0, frames(3, seed=5))
+    assert tap.read_some(8) == -errno.ENODEV
+    assert tap.stats().received == 2
+    card.remove()
+    stage.cards.remove(card)
     stage.close(tap)
     stage.core.settle()
     card.free()
@@ -279,7 +278,7 @@ def test_names_and_indices_find_the_port(stage: Stage) -> None:
     ],
 )
 def test_attach_refuses_and_changes_nothing(stage: Stage, bad: dict[str, Any]) -> None:
-    """Cases 38, 42: the same file can still attach properly."""
+    """Hostile cases 38, 42: the same file can still attach properly."""
     stage.card()
     tap = stage.core.tap()
     stage.taps.append(tap)
@@ -296,3 +295,23 @@ def test_info_tells_what_there_is(stage: Stage) -> None:
     assert (info.n_queues, info.buf_size, info.n_bufs, info.n_taps) == (2, 2048, 80, 1)
     assert (info.headroom, info.frame_max, info.flags) == (HEADROOM, 1514, 3)
     assert 80 * (2048 + 64) <= info.pool_bytes <= 80 * (2048 + 80) + 4096
+
+
+def test_what_the_card_missed_is_told_as_long_as_there_is_a_card(stage: Stage) -> None:
+    """A tap is told of what came after it, by both calls; and not below zero once it is gone."""
+    card = stage.card()
+    early = stage.tap()
+    arrived = card.receive(0, frames(60))
+    first = 60 - len(arrived)
+    assert first > 0
+    late = stage.tap()
+    missed = 60 - len(card.receive(0, frames(60)))
+    assert (early.stats().missed, late.stats().missed) == (first + missed, missed)
+    assert (early.info(0).stats.missed, early.info(1).stats.missed) == (first + missed, missed)
+    card.remove()
+    stage.cards.remove(card)
+    assert (early.stats().missed, late.stats().missed) == (0, 0)
+    stage.close(early)
+    stage.close(late)
+    stage.core.settle()
+    card.free()

@@ -8,10 +8,7 @@
 
 struct card;
 struct ntzc_tap;
-struct ntzc_desc;
-struct ntzc_attach;
-struct ntzc_tx_setup;
-struct ntzc_tap_stats;
+struct file;
 struct ntzc_port_stats;
 struct ntzc_port_info;
 struct m_buf;
@@ -25,6 +22,8 @@ struct shim_live {
 	uint32_t mappings;
 	uint32_t doomed;	/* to be freed after a grace period */
 	uint32_t work;		/* queued */
+	uint32_t ids;		/* of ports and taps */
+	uint32_t pids;		/* references to processes */
 };
 
 void shim_reset(void);
@@ -45,6 +44,7 @@ void shim_get_live(struct shim_live *live);
 /* ---- the card: card.c ---- */
 
 struct card_config {
+	uint32_t number;	/* in its name */
 	uint32_t n_queues;
 	uint32_t rx_ring;
 	uint32_t tx_ring;
@@ -60,6 +60,7 @@ struct card_frame {
 	uint32_t hash;
 	uint16_t vlan_tci;
 	uint16_t flags;
+	uint8_t hash_type;
 	uint32_t handle;	/* out: of the buffer that it came into */
 };
 
@@ -85,9 +86,12 @@ struct card *card_create(const struct card_config *config, int *err);
 void card_free(struct card *c);
 int card_up(struct card *c);
 void card_down(struct card *c);
+void card_detach(struct card *c);
 void card_remove(struct card *c);
 int card_set_frame(struct card *c, uint32_t frame_max);
 int card_set_queues(struct card *c, uint32_t n);
+/* longer or shorter receive rings, of a card that is up */
+int card_set_ring(struct card *c, uint32_t n);
 int card_configure(struct card *c, uint32_t buf_size, uint32_t n_bufs);
 bool card_is_up(const struct card *c);
 /* ops->start fails with this */
@@ -104,6 +108,9 @@ uint32_t card_complete(struct card *c, uint32_t q, uint32_t n, int status, bool 
 /* in the next call: after so many unlocks, complete and receive on a queue, and refill */
 void card_interrupt(struct card *c, uint32_t unlocks, uint32_t q, uint32_t complete,
 		    struct card_frame *f, uint32_t n);
+/* frames that are there to be had when a program polls; how often it did */
+void card_wire(struct card *c, uint32_t q, struct card_frame *f, uint32_t n);
+uint32_t card_polls(const struct card *c, uint32_t q);
 /* whether it came: then how many were received and completed */
 bool card_interrupted(struct card *c, uint32_t *received, uint32_t *completed);
 /* the oldest frame sent that was not looked at: its length, or -1 */
@@ -117,47 +124,72 @@ uint32_t card_pool_size(const struct card *c);
 /* longest run of pages in the receive pool, log2 */
 int card_pool_max_order(const struct card *c);
 uint32_t card_buf_size(const struct card *c);
-/* every buffer of every pool is in one place, and counted right; else shim_bug() */
+/* every buffer of every pool is in one place; else shim_bug(). Changes nothing. */
 void card_check(struct card *c);
 void frame_bytes(uint8_t *to, uint32_t len, uint32_t seed);
 
-/* ---- the system calls: tap.c ---- */
+/* ---- a program: user.c ---- */
 
+/* what of a tap only the kernel knows */
 struct tap_queue_state {
 	uint64_t received;
+	uint64_t received_bytes;
 	uint64_t lost_ring;
 	uint64_t lost_quota;
 	uint64_t lost_pool;
-	uint32_t waiting;
+	uint64_t filtered;
+	uint64_t bad_release;
+	uint32_t prod;
+	uint32_t release_cons;
 	uint32_t held;
 };
 
-struct ntzc_tap *ntzc_tap_create(void);
-void ntzc_tap_destroy(struct ntzc_tap *tap);
-int tap_attach(struct ntzc_tap *tap, struct ntzc_attach *arg);
-uint32_t tap_read(struct ntzc_tap *tap, struct ntzc_desc *d, uint32_t max);
-int ntzc_tap_release(struct ntzc_tap *tap, const uint32_t *handles, unsigned int n);
-void ntzc_tap_get_stats(struct ntzc_tap *tap, struct ntzc_tap_stats *st);
+struct tap_door_state {
+	uint64_t bad_submit;
+	uint32_t tx_cons;
+	uint32_t free_prod;
+};
+
+/* the program's memory from here on is not there; NULL: all is */
+void shim_fault_at(const void *p, size_t len);
+void shim_deny(int cap, bool deny);
+
+struct file *file_open(int *err);
+void file_close(struct file *file);
+void file_set_blocking(struct file *file, bool blocking);
+struct ntzc_tap *file_tap(struct file *file);
+int64_t file_read(struct file *file, void *to, size_t n);
+int64_t file_write(struct file *file, const void *from, size_t n);
+int64_t file_ioctl(struct file *file, uint32_t cmd, void *arg);
+uint32_t file_poll(struct file *file, uint32_t wants);
+/* returns 0, and the flags it ended up with */
+int file_mmap(struct file *file, uint64_t offset, uint64_t len, uint64_t flags,
+	      uint64_t *flags_out);
+/* copy through a mapping of all the memory; false where a fault is a bus error */
+bool file_peek(struct file *file, bool tx, uint32_t offset, uint8_t *bytes, uint32_t len);
+bool file_poke(struct file *file, uint32_t offset, const uint8_t *bytes, uint32_t len);
+/* map rings; valid until the file is closed; NULL if they cannot be */
+void *file_map_rings(struct file *file, uint64_t offset, uint64_t len);
+
 bool ntzc_tap_readable(const struct ntzc_tap *tap);
-int ntzc_tx_setup(struct ntzc_tap *tap, struct ntzc_tx_setup *arg);
-int ntzc_tx_reserve(struct ntzc_tap *tap, struct ntzc_desc *d, unsigned int n);
-void ntzc_tx_unreserve(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n);
-int ntzc_tx_submit(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n);
-bool ntzc_tx_drained(const struct ntzc_tap *tap);
-bool ntzc_tx_can_reserve(const struct ntzc_tap *tap);
+struct ntzc_tap_stats;
+void ntzc_tap_get_stats(struct ntzc_tap *tap, struct ntzc_tap_stats *st);
 /* false if the tap has no such queue */
 bool tap_queue_state(const struct ntzc_tap *tap, uint32_t q, struct tap_queue_state *s);
+/* false if the tap has no transmit rings */
+bool tap_door_state(const struct ntzc_tap *tap, struct tap_door_state *s);
 /* handles of all marked buffers; returns how many */
 uint32_t tap_marks(const struct ntzc_tap *tap, bool tx, uint32_t *handles, uint32_t max);
 /* sleep until readable; returns whether the reader was woken since it slept */
 void tap_sleep(struct ntzc_tap *tap);
 bool tap_woken(struct ntzc_tap *tap);
-/* mmap; returns 0 and the flags it ended up with */
-int tap_mmap(struct ntzc_tap *tap, uint64_t offset, uint64_t len, uint64_t flags,
-	     uint64_t *flags_out);
-/* copy through a mapping of all the memory; false where a fault is a bus error */
-bool tap_peek(struct ntzc_tap *tap, bool tx, uint32_t offset, uint8_t *bytes, uint32_t len);
-bool tap_poke(struct ntzc_tap *tap, uint32_t offset, const uint8_t *bytes, uint32_t len);
+
+/* ---- flows: bpf.c ---- */
+
+struct flow_keys;
+uint32_t jhash_2words(uint32_t a, uint32_t b, uint32_t initval);
+/* of an Ethernet header's addresses */
+uint32_t flow_hash_from_keys(struct flow_keys *keys);
 
 /* ---- one packet: m_buf.h, for the tests of its calls ---- */
 

@@ -6,43 +6,9 @@
  */
 #include <stdio.h>
 
-#include "shim.h"
-#include "core.h"
+#include "card.h"
 
-#define MAX_RING	1024
-#define MAX_QUEUES	8
-
-struct card_ring {
-	struct m_buf *m[MAX_RING];
-	unsigned int n;
-};
-
-struct sent {
-	struct card_sent info;
-	struct sent *next;
-	u8 bytes[];
-};
-
-struct card {
-	struct device dev;
-	struct net_device netdev;
-	u8 mac[6];
-	struct ntzc_port *port;
-	unsigned int max_queues, n_queues, rx_size, tx_size;
-	struct card_ring rx[MAX_QUEUES], tx[MAX_QUEUES];
-	bool refill_asked[MAX_QUEUES];
-	bool running, detached, destroyed;
-	int start_error;
-	unsigned int take_at_most, completes;
-	u64 rx_missed, rx_errors;
-	struct sent *sent, **last_sent;
-
-	struct {
-		unsigned int q, complete, n, received, completed;
-		struct card_frame *frames;
-		bool armed, ran;
-	} irq;
-};
+struct card *cards;
 
 void frame_bytes(uint8_t *to, uint32_t len, uint32_t seed)
 {
@@ -64,6 +30,19 @@ static bool in_ring(const struct card_ring *r, const struct m_buf *m)
 	return false;
 }
 
+/* whether any card has it in a receive ring, or in a transmit ring */
+static bool on_a_card(const struct m_buf *m, bool tx)
+{
+	const struct card *c;
+	unsigned int i;
+
+	for (c = cards; c; c = c->next)
+		for (i = 0; i < c->max_queues; i++)
+			if (in_ring(tx ? &c->tx[i] : &c->rx[i], m))
+				return true;
+	return false;
+}
+
 /* Take @n from a ring, from its oldest or newest end */
 static unsigned int ring_take(struct card_ring *r, struct m_buf **m, unsigned int n, bool newest)
 {
@@ -73,6 +52,7 @@ static unsigned int ring_take(struct card_ring *r, struct m_buf **m, unsigned in
 	} else {
 		memcpy(m, r->m, n * sizeof(*m));
 		memmove(r->m, &r->m[n], (r->n - n) * sizeof(*m));
+		memmove(r->dma, &r->dma[n], (r->n - n) * sizeof(r->dma[0]));
 	}
 	r->n -= n;
 	return n;
@@ -95,16 +75,15 @@ static void post(struct card *c, struct ntzc_queue *q)
 {
 	struct card_ring *r = &c->rx[q->index];
 	struct m_buf *m[MAX_RING];
-	unsigned int n, i, o;
+	unsigned int n, i;
 
 	n = ntzc_rx_refill(q, m, c->rx_size - r->n);
 	for (i = 0; i < n; i++) {
-		for (o = 0; o < c->max_queues; o++)
-			if (in_ring(&c->rx[o], m[i]) || in_ring(&c->tx[o], m[i]))
-				shim_bug("buffer %#x given to the card twice", m[i]->desc.handle);
-		if (refcount_read(&m[i]->refs) != 1)
+		if (on_a_card(m[i], false) || on_a_card(m[i], true))
+			shim_bug("buffer %#x given to the card twice", m[i]->desc.handle);
+		if (atomic_read(&m[i]->refs) != 1)
 			shim_bug("buffer given to the card with %d references",
-				 refcount_read(&m[i]->refs));
+				 atomic_read(&m[i]->refs));
 		shim_dma_access(&c->dev, m_buf_rx_dma(m[i]), m[i]->size - NTZC_HEADROOM, true);
 		r->m[r->n++] = m[i];
 	}
@@ -163,10 +142,10 @@ struct completion {
 	bool newest;
 };
 
-static void log_sent(struct card *c, unsigned int q, struct m_buf *m)
+static void log_sent(struct card *c, unsigned int q, struct m_buf *m, dma_addr_t dma)
 {
 	u32 len = m_buf_len(m);
-	const u8 *bytes = shim_dma_access(&c->dev, m_buf_dma(m), len, false);
+	const u8 *bytes = shim_dma_access(&c->dev, dma, len, false);
 	struct sent *s;
 
 	if (!bytes)
@@ -185,22 +164,44 @@ static void log_sent(struct card *c, unsigned int q, struct m_buf *m)
 static void complete(void *arg)
 {
 	struct completion *w = arg;
+	struct card_ring *r = &w->c->tx[w->q];
+	unsigned int i, n = min(w->n, r->n), first = w->newest ? r->n - n : 0;
 	struct m_buf *m[MAX_RING];
-	unsigned int i;
 
-	w->done = ring_take(&w->c->tx[w->q], m, w->n, w->newest);
 	if (!w->status)
-		for (i = 0; i < w->done; i++)
-			log_sent(w->c, w->q, m[i]);
+		for (i = first; i < first + n; i++)
+			log_sent(w->c, w->q, r->m[i], r->dma[i]);
+	w->done = ring_take(r, m, n, w->newest);
 	if (w->done)
 		ntzc_tx_complete(ntzc_port_queue(w->c->port, w->q), m, w->done, w->status);
 }
 
-static unsigned int op_transmit(struct ntzc_queue *q, struct m_buf **m, unsigned int n)
+static bool has_rings(const struct ntzc_tap *tap)
+{
+	return tap && tap->tx_door.rings;
+}
+
+/*
+ * Completions on another processor while this one is sending: of all before the
+ * first that would have it wait for the sender's locks, to serve a tap's rings.
+ */
+static void complete_elsewhere(struct card *c, unsigned int q)
+{
+	struct completion w = { .c = c, .q = q };
+	unsigned int n = min(c->completes, c->tx[q].n);
+
+	while (w.n < n && !has_rings(c->tx[q].m[w.n]->pool->tap))
+		w.n++;
+	c->completes = 0;
+	shim_softirq(complete, &w);
+}
+
+static unsigned int op_transmit(struct ntzc_queue *q, struct m_buf **m, const dma_addr_t *dma,
+				unsigned int n)
 {
 	struct card *c = card_of(q->port);
 	struct card_ring *r = &c->tx[q->index];
-	unsigned int take = min3(n, c->tx_size - r->n, c->take_at_most), i, o;
+	unsigned int take = min3(n, c->tx_size - r->n, c->take_at_most), i;
 
 	check_alive(c, "transmit");
 	if (!c->running)
@@ -208,22 +209,19 @@ static unsigned int op_transmit(struct ntzc_queue *q, struct m_buf **m, unsigned
 	if (!lockdep_is_held(&q->tx_lock))
 		shim_bug("ops->transmit without tx_lock");
 	for (i = 0; i < take; i++) {
-		for (o = 0; o < c->max_queues; o++)
-			if (in_ring(&c->rx[o], m[i]) || (m[i]->pool->tx && in_ring(&c->tx[o], m[i])))
-				shim_bug("buffer %#x sent while the card has it", m[i]->desc.handle);
+		if (on_a_card(m[i], false) || (m[i]->pool->tx && on_a_card(m[i], true)))
+			shim_bug("buffer %#x sent while a card has it", m[i]->desc.handle);
+		if (!dma != (m[i]->pool->port == q->port))
+			shim_bug("addresses of %s port's buffers", dma ? "the same" : "another");
 		if (m_buf_headroom(m[i]) + m_buf_len(m[i]) > m[i]->size)
 			shim_bug("DMA past the end of a buffer");
-		shim_dma_access(&c->dev, m_buf_dma(m[i]), m_buf_len(m[i]), false);
+		r->dma[r->n] = dma ? dma[i] : m_buf_dma(m[i]);
+		shim_dma_access(&c->dev, r->dma[r->n], m_buf_len(m[i]), false);
 		r->m[r->n++] = m[i];
 	}
 	/* meanwhile, elsewhere: what comes between the core's two looks at a full ring */
-	if (take < n && c->completes) {
-		struct completion w = { .c = c, .q = q->index, .n = c->completes };
-
-		c->completes = 0;
-		shim_softirq(complete, &w);
-		c->irq.completed += w.done;
-	}
+	if (take < n && c->completes)
+		complete_elsewhere(c, q->index);
 	return take;
 }
 
@@ -243,6 +241,60 @@ static const struct ntzc_port_ops card_ops = {
 	.transmit = op_transmit, .wake = op_wake, .stats = op_stats,
 };
 
+/* ---- polls ---- */
+
+static void poll_once(void *arg)
+{
+	struct ntzc_queue *q = arg;
+	struct card *c = card_of(q->port);
+	struct card_frame *frames = c->wire[q->index].frames;
+	unsigned int n = c->wire[q->index].n;
+
+	c->wire[q->index].polls++;
+	c->wire[q->index].n = 0;
+	card_receive(c, q->index, frames, n);
+	card_refill(c, q->index);
+}
+
+void card_wire(struct card *c, uint32_t q, struct card_frame *f, uint32_t n)
+{
+	c->wire[q].frames = f;
+	c->wire[q].n = n;
+	c->wire[q].polls = 0;
+}
+
+uint32_t card_polls(const struct card *c, uint32_t q)
+{
+	return c->wire[q].polls;
+}
+
+static void card_add_napi(struct card *c)
+{
+	static unsigned int next_id = MIN_NAPI_ID;
+	unsigned int i;
+
+	for (i = 0; i < c->max_queues; i++) {
+		struct ntzc_queue *q = ntzc_port_queue(c->port, i);
+
+		c->napi[i] = (struct napi_struct){ .napi_id = next_id++, .poll = poll_once, .arg = q };
+		q->napi = &c->napi[i];
+	}
+}
+
+void napi_busy_loop(unsigned int id, bool (*end)(void *, unsigned long), void *arg,
+		    bool prefer, u16 budget)
+{
+	const struct card *c;
+	unsigned int i;
+
+	(void)end, (void)arg, (void)prefer, (void)budget;
+	shim_might_sleep("napi_busy_loop");
+	for (c = cards; c; c = c->next)
+		for (i = 0; i < c->max_queues; i++)
+			if (c->napi[i].napi_id == id)
+				shim_softirq(c->napi[i].poll, c->napi[i].arg);
+}
+
 /* ---- its life ---- */
 
 struct card *card_create(const struct card_config *config, int *err)
@@ -258,8 +310,9 @@ struct card *card_create(const struct card_config *config, int *err)
 		.max_mapping = config->max_mapping ?: SIZE_MAX,
 	};
 	c->netdev = (struct net_device){
-		.name = "tap0", .ifindex = 2, .dev_addr = c->mac, .net = shim_net(), .carrier = true,
+		.ifindex = 2 + config->number, .dev_addr = c->mac, .net = shim_net(), .carrier = true,
 	};
+	snprintf(c->netdev.name, sizeof(c->netdev.name), "tap%u", config->number);
 	c->max_queues = c->n_queues = config->n_queues;
 	c->rx_size = config->rx_ring;
 	c->tx_size = config->tx_ring;
@@ -274,6 +327,7 @@ struct card *card_create(const struct card_config *config, int *err)
 	/* as PORT_CONFIG would; the harness keeps the rules that the call checks */
 	c->port->n_bufs = config->n_bufs;
 	c->port->rx_slots = c->n_queues * c->rx_size;
+	card_add_napi(c);
 	*err = ntzc_port_attach(c->port);
 	if (*err) {
 		ntzc_port_destroy(c->port);
@@ -282,6 +336,8 @@ struct card *card_create(const struct card_config *config, int *err)
 	}
 	/* the tests look at the port after the driver left it */
 	kref_get(&c->port->ref);
+	c->next = cards;
+	cards = c;
 	return c;
 }
 
@@ -302,10 +358,16 @@ void card_down(struct card *c)
 	rtnl_unlock();
 }
 
-void card_remove(struct card *c)
+void card_detach(struct card *c)
 {
 	ntzc_port_detach(c->port);
 	c->detached = true;
+}
+
+void card_remove(struct card *c)
+{
+	if (!c->detached)
+		card_detach(c);
 	card_down(c);
 	ntzc_port_destroy(c->port);
 	c->destroyed = true;
@@ -313,6 +375,12 @@ void card_remove(struct card *c)
 
 void card_free(struct card *c)
 {
+	struct card **at = &cards;
+
+	while (*at && *at != c)
+		at = &(*at)->next;
+	if (*at)
+		*at = c->next;
 	while (c->sent) {
 		struct sent *s = c->sent;
 
@@ -321,6 +389,12 @@ void card_free(struct card *c)
 	}
 	ntzc_port_put(c->port);
 	free(c);
+}
+
+void card_forget_all(void)
+{
+	/* a failed test's: who still has one may look at it */
+	cards = NULL;
 }
 
 int card_set_frame(struct card *c, uint32_t frame_max)
@@ -357,6 +431,22 @@ int card_set_queues(struct card *c, uint32_t n)
 
 		err = err ?: up;
 	}
+	rtnl_unlock();
+	return err;
+}
+
+int card_set_ring(struct card *c, uint32_t n)
+{
+	int err = 0;
+
+	rtnl_lock();
+	if (c->running)
+		ntzc_port_down(c->port);
+	else
+		err = -ENETDOWN;
+	c->rx_size = n;
+	if (!err)
+		err = ntzc_port_up(c->port, c->n_queues * c->rx_size);
 	rtnl_unlock();
 	return err;
 }
@@ -400,7 +490,7 @@ static void receive(void *arg)
 	struct arrival *w = arg;
 	struct ntzc_queue *q = ntzc_port_queue(w->c->port, w->q);
 	struct m_buf *m[MAX_RING];
-	unsigned int i, n;
+	unsigned int i, k, n;
 
 	w->done = ring_take(&w->c->rx[w->q], m, w->n, false);
 	w->c->rx_missed += w->n - w->done;
@@ -410,14 +500,18 @@ static void receive(void *arg)
 
 		if (to)
 			frame_bytes(to, f->len, f->seed);
-		m_buf_received(m[i], f->len, f->hash, NTZC_HASH_IPV4, f->flags & ~NTZC_RX_VLAN);
+		m_buf_received(m[i], q->index, f->len, f->hash, f->hash_type, f->flags & ~NTZC_RX_VLAN);
 		if (f->flags & NTZC_RX_VLAN)
 			m_buf_set_vlan(m[i], f->vlan_tci);
 		f->handle = m[i]->desc.handle;
 	}
 	for (i = 0; i < w->done; i += n) {
+		u64 bytes = 0;
+
 		n = min(w->done - i, (unsigned int)NTZC_BATCH);
-		ntzc_rx_deliver(q, m + i, n);
+		for (k = i; k < i + n; k++)
+			bytes += w->f[k].len;
+		ntzc_rx_deliver(q, m + i, n, bytes);
 	}
 }
 
@@ -529,170 +623,3 @@ int card_pop_sent(struct card *c, struct card_sent *sent, uint8_t *bytes, uint32
 	return len;
 }
 
-/* ---- looking ---- */
-
-void card_queue_state(struct card *c, uint32_t q, struct card_queue_state *s)
-{
-	const struct ntzc_queue *queue = ntzc_port_queue(c->port, q);
-
-	*s = (struct card_queue_state){
-		.posted = c->rx[q].n, .spare = queue->n_spare, .wanted = queue->wanted,
-		.pool_free = c->port->rx_pool ? c->port->rx_pool->n_free : 0,
-		.sending = c->tx[q].n, .refill_asked = c->refill_asked[q], .tx_full = queue->tx_full,
-	};
-}
-
-void card_get_stats(struct card *c, struct ntzc_port_stats *st)
-{
-	*st = (struct ntzc_port_stats){ };
-	rtnl_lock();
-	ntzc_port_get_stats(c->port, st);
-	rtnl_unlock();
-}
-
-void card_get_info(struct card *c, struct ntzc_port_info *info)
-{
-	*info = (struct ntzc_port_info){ };
-	rtnl_lock();
-	ntzc_port_get_info(c->port, info);
-	rtnl_unlock();
-}
-
-int card_promiscuity(const struct card *c)
-{
-	return c->netdev.promiscuity;
-}
-
-uint32_t card_pool_size(const struct card *c)
-{
-	return c->port->rx_pool ? c->port->rx_pool->size : 0;
-}
-
-int card_pool_max_order(const struct card *c)
-{
-	const struct ntzc_pool *pool = c->port->rx_pool;
-	int most = -1;
-	u32 i;
-
-	for (i = 0; pool && i < pool->n_chunks; i++)
-		most = max(most, (int)pool->chunks[i].order);
-	return most;
-}
-
-uint32_t card_buf_size(const struct card *c)
-{
-	return c->port->rx_pool ? 1u << c->port->rx_pool->shift : 0;
-}
-
-/* Where one buffer was found: each a count */
-struct places {
-	u8 free, spare, posted, sending, holders;
-};
-
-static void count(struct places *at, const struct ntzc_pool *pool, struct m_buf **m, u32 n,
-		  size_t place)
-{
-	u32 i;
-
-	for (i = 0; i < n; i++)
-		if (m[i]->pool == pool)
-			((u8 *)&at[m_buf_index(m[i])])[place]++;
-}
-
-static void count_marks(struct places *at, const struct ntzc_pool *pool, const u8 *held)
-{
-	u32 i;
-
-	for (i = 0; i < pool->size; i++)
-		at[i].holders += !!held[i];
-}
-
-static void check_buffer(const struct ntzc_pool *pool, u32 i, const struct places *p)
-{
-	const struct m_buf *m = &pool->bufs[i];
-	unsigned int idle = p->free + p->spare + p->posted, used = p->holders + p->sending;
-	int refs = refcount_read(&m->refs);
-
-	if (idle + !!used != 1)
-		shim_bug("%s buffer %u: free %u, spare %u, posted %u, sending %u, held %u",
-			 pool->tx ? "transmit" : "receive", i, p->free, p->spare, p->posted,
-			 p->sending, p->holders);
-	else if (!p->free && refs != (int)(used ?: 1))
-		shim_bug("buffer %u: %d references and %u holders", i, refs, used ?: 1);
-	if (pool->tx && p->holders > 1)
-		shim_bug("transmit buffer %u has %u holders", i, p->holders);
-	if (m->in_flight != p->sending)
-		shim_bug("buffer %u: in flight %u, the card has %u", i, m->in_flight, p->sending);
-	if (m_buf_index(m) != i || m->desc.offset >> pool->shift != i)
-		shim_bug("buffer %u thinks that it is another", i);
-	if (used && m_buf_headroom(m) + m_buf_len(m) > m->size && !(pool->tx && p->holders))
-		shim_bug("buffer %u: the frame ends after it", i);
-	if (pool->mapped && (p->posted || p->sending))
-		shim_dma_access(pool->port->dma_dev, m->dma, m->size, !pool->tx);
-	if (!pool->mapped && (p->posted || p->sending))
-		shim_bug("buffer %u: the card has it, and the pool is not mapped", i);
-}
-
-static void check_pool(struct card *c, struct ntzc_pool *pool)
-{
-	struct places *at = calloc(pool->size, sizeof(*at));
-	const struct ntzc_tap *tap;
-	u32 i, in_flight = 0;
-
-	count(at, pool, pool->free, pool->n_free, offsetof(struct places, free));
-	for (i = 0; i < c->max_queues; i++) {
-		struct ntzc_queue *q = &c->port->queues[i];
-
-		count(at, pool, q->spare, q->n_spare, offsetof(struct places, spare));
-		count(at, pool, c->rx[i].m, c->rx[i].n, offsetof(struct places, posted));
-		count(at, pool, c->tx[i].m, c->tx[i].n, offsetof(struct places, sending));
-	}
-	list_for_each_entry(tap, &c->port->taps, link) {
-		if (tap->rx_pool == pool)
-			count_marks(at, pool, tap->rx_held);
-		if (tap->tx_pool == pool)
-			count_marks(at, pool, tap->tx_held);
-	}
-	for (i = 0; i < pool->size; i++) {
-		check_buffer(pool, i, &at[i]);
-		in_flight += at[i].sending;
-	}
-	if (pool->in_flight != in_flight)
-		shim_bug("pool: in flight %u, the card has %u", pool->in_flight, in_flight);
-	free(at);
-}
-
-static void check_chan(const struct ntzc_chan *chan)
-{
-	u32 held = chan->prod - chan->released, waiting = chan->prod - chan->cons;
-
-	if (held > chan->quota)
-		shim_bug("a tap holds %u, and its quota is %u", held, chan->quota);
-	if (waiting > chan->mask + 1)
-		shim_bug("%u frames wait in a ring of %u", waiting, chan->mask + 1);
-}
-
-void card_check(struct card *c)
-{
-	const struct ntzc_tap *tap;
-	struct ntzc_port_stats st;
-	struct ntzc_pool *pool;
-	unsigned int i;
-
-	list_for_each_entry(pool, &c->port->pools, link)
-		check_pool(c, pool);
-	list_for_each_entry(tap, &c->port->taps, link)
-		for (i = 0; i < tap->n_chans; i++)
-			if (tap->chans[i])
-				check_chan(tap->chans[i]);
-	for (i = 0; i < c->max_queues; i++)
-		if (c->port->queues[i].posted != c->rx[i].n)
-			shim_bug("queue %u: posted %u, the card has %u", i, c->port->queues[i].posted,
-				 c->rx[i].n);
-	if (c->detached)
-		return;
-	card_get_stats(c, &st);
-	if (st.pool_free + st.pool_card + st.pool_held + st.pool_in_flight != st.pool_size)
-		shim_bug("free %llu + card %llu + held %llu + in flight %llu is not %llu", st.pool_free,
-			 st.pool_card, st.pool_held, st.pool_in_flight, st.pool_size);
-}

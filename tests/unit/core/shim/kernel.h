@@ -11,8 +11,12 @@
 #ifndef SHIM_KERNEL_H
 #define SHIM_KERNEL_H
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/types.h>
 #include <stdbool.h>
@@ -21,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/types.h>
 
 /* ---- words of the language ---- */
 
@@ -29,14 +34,17 @@ typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
 typedef __s32 s32;
+typedef __s64 s64;
 typedef u64 dma_addr_t;
 typedef unsigned int gfp_t;
 
 #define __rcu
+#define __user
 #define __init
 #define __exit
 #define __aligned(x)		__attribute__((aligned(x)))
 #define ____cacheline_aligned	__aligned(64)
+#define noinline		__attribute__((noinline))
 #define likely(x)		__builtin_expect(!!(x), 1)
 #define unlikely(x)		__builtin_expect(!!(x), 0)
 #define EXPORT_SYMBOL_GPL(x)	_Static_assert(1, "")
@@ -44,6 +52,7 @@ typedef unsigned int gfp_t;
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define BIT_ULL(n)		(1ull << (n))
+#define GENMASK_ULL(h, l)	(~0ull << (l) & ~0ull >> (63 - (h)))
 
 /* both sides of one type, as the kernel's checks demand */
 #define shim_pick(a, b, op) ({ \
@@ -63,6 +72,7 @@ typedef unsigned int gfp_t;
 #define roundup_pow_of_two(n)	((n) <= 1 ? 1ull : 1ull << (ilog2((n) - 1) + 1))
 #define hweight64(n)		((u32)__builtin_popcountll(n))
 #define __ffs64(x)		((unsigned int)__builtin_ctzll(x))
+#define fls64(x)		((x) ? 64u - (unsigned int)__builtin_clzll(x) : 0u)
 #define array_size(n, size)	((size_t)(n) * (size))
 #define struct_size(p, member, n) (sizeof(*(p)) + (size_t)(n) * sizeof((p)->member[0]))
 #define array_index_nospec(i, n) ((i) < (n) ? (i) : 0)
@@ -78,8 +88,14 @@ static inline int PTR_ERR_OR_ZERO(const void *p)
 
 #define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
+#define data_race(x)		(x)
+#define IS_ENABLED(option)	0	/* of the options that are asked for */
+#define __uninitialized
+#define upper_32_bits(n)	((u32)((u64)(n) >> 32))
+#define lower_32_bits(n)	((u32)(n))
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define barrier()		__asm__ volatile("" ::: "memory")
 #define smp_mb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define smp_rmb()		__atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define smp_wmb()		__atomic_thread_fence(__ATOMIC_RELEASE)
@@ -106,18 +122,27 @@ struct shim_lock {
 	const char *class;	/* where it was initialised names the class */
 	bool sleeps;
 	bool held;
+	bool nested;		/* within another of its class, as was announced */
 };
 
 typedef struct { struct shim_lock l; } spinlock_t;
 struct mutex { struct shim_lock l; };
 
-void shim_lock(struct shim_lock *l);
+void shim_lock(struct shim_lock *l, bool nested);
+void shim_lock_in_softirq(struct shim_lock *l);
 void shim_unlock(struct shim_lock *l);
 #define spin_lock_init(x)	((x)->l = (struct shim_lock){ .class = #x })
 #define mutex_init(x)		((x)->l = (struct shim_lock){ .class = #x, .sleeps = true })
-#define spin_lock_bh(x)		shim_lock(&(x)->l)
+#define DEFINE_MUTEX(name) \
+	struct mutex name = { .l = { .class = #name, .sleeps = true } }
+#define spin_lock_bh(x)		shim_lock(&(x)->l, false)
 #define spin_unlock_bh(x)	shim_unlock(&(x)->l)
-#define mutex_lock(x)		shim_lock(&(x)->l)
+#define spin_lock(x)		shim_lock_in_softirq(&(x)->l)
+#define spin_unlock(x)		shim_unlock(&(x)->l)
+#define mutex_lock(x)		shim_lock(&(x)->l, false)
+#define mutex_lock_nested(x, subclass) shim_lock(&(x)->l, subclass)
+#define SINGLE_DEPTH_NESTING	1
+#define mutex_lock_interruptible(x) (mutex_lock(x), 0)
 #define mutex_unlock(x)		shim_unlock(&(x)->l)
 #define lockdep_is_held(x)	((x)->l.held)
 void rtnl_lock(void);
@@ -132,13 +157,29 @@ void rcu_read_unlock(void);
 void synchronize_net(void);
 void shim_free_later(void *p);
 void shim_rcu_check(bool allowed);
+/* readers may still have what a pointer was before */
+void shim_replaced(const void *old);
+void shim_published(void);
 #define rcu_dereference(p)	({ shim_rcu_check(false); smp_load_acquire(&(p)); })
 #define rcu_dereference_protected(p, held) ({ shim_rcu_check(held); (p); })
-#define rcu_assign_pointer(p, v) smp_store_release(&(p), v)
+#define rcu_access_pointer(p)	READ_ONCE(p)
+/* a poll may come as soon as there is something new to find */
+#define rcu_assign_pointer(p, v) \
+	(shim_replaced(p), smp_store_release(&(p), v), shim_published())
+#define rcu_replace_pointer(p, v, held) ({ \
+	__auto_type _old = rcu_dereference_protected(p, held); \
+	rcu_assign_pointer(p, v); _old; })
 #define kfree_rcu(p, member) \
 	({ _Static_assert(sizeof((p)->member) == sizeof(struct rcu_head), ""); shim_free_later(p); })
 
 /* ---- reference counts ---- */
+
+typedef struct { int counter; } atomic_t;
+
+static inline void atomic_set(atomic_t *v, int n) { v->counter = n; }
+static inline int atomic_read(const atomic_t *v) { return v->counter; }
+void atomic_inc(atomic_t *v);
+bool atomic_dec_and_test(atomic_t *v);
 
 typedef struct { int refs; } refcount_t;
 struct kref { refcount_t refcount; };
@@ -162,6 +203,7 @@ static inline int kref_put(struct kref *k, void (*release)(struct kref *))
 
 struct list_head { struct list_head *next, *prev; };
 
+#define LIST_HEAD(name)		struct list_head name = { &(name), &(name) }
 static inline void INIT_LIST_HEAD(struct list_head *h) { h->next = h->prev = h; }
 static inline void shim_link(struct list_head *e, struct list_head *prev, struct list_head *next)
 {
@@ -181,14 +223,28 @@ static inline void list_del(struct list_head *e)
 	e->prev->next = e->next;
 	e->next = e->prev = NULL;
 }
+
+static inline void list_del_init(struct list_head *e)
+{
+	list_del(e);
+	INIT_LIST_HEAD(e);
+}
+
+static inline bool list_empty(const struct list_head *h) { return h->next == h; }
 #define list_for_each_entry(p, h, member) \
 	for (p = container_of((h)->next, __typeof__(*p), member); &p->member != (h); \
 	     p = container_of(p->member.next, __typeof__(*p), member))
+
+#define list_for_each_entry_safe(p, n, h, member) \
+	for (p = container_of((h)->next, __typeof__(*p), member), \
+	     n = container_of(p->member.next, __typeof__(*p), member); &p->member != (h); \
+	     p = n, n = container_of(n->member.next, __typeof__(*n), member))
 
 /* ---- memory ---- */
 
 #define PAGE_SHIFT		12
 #define PAGE_SIZE		(1ul << PAGE_SHIFT)
+#define PAGE_ALIGN(n)		roundup(n, PAGE_SIZE)
 
 #define __GFP_RECLAIM		0x01u
 #define __GFP_ZERO		0x02u
@@ -197,6 +253,7 @@ static inline void list_del(struct list_head *e)
 #define __GFP_NORETRY		0x10u
 #define __GFP_NOFAIL		0x20u
 #define __GFP_ACCOUNT		0x40u
+#define __GFP_RETRY_MAYFAIL	0x80u
 #define GFP_KERNEL		__GFP_RECLAIM
 #define GFP_KERNEL_ACCOUNT	(GFP_KERNEL | __GFP_ACCOUNT)
 
@@ -225,8 +282,9 @@ struct page {
 struct page *alloc_pages_node(int node, gfp_t gfp, unsigned int order);
 void __free_pages(struct page *page, unsigned int order);
 struct page *virt_to_page(const void *p);
+struct page *vmalloc_to_page(const void *p);
 static inline void *page_address(const struct page *page) { return page->address; }
-static inline void get_page(struct page *page) { page->head->refs++; }
+static inline unsigned long page_to_pfn(struct page *page) { return (unsigned long)page; }
 static inline unsigned int get_order(size_t size)
 {
 	return size <= PAGE_SIZE ? 0 : ilog2(size - 1) + 1 - PAGE_SHIFT;
@@ -269,9 +327,41 @@ struct net_device {
 	bool carrier;
 };
 
+struct sk_buff;
+typedef int netdev_tx_t;
+
 struct shim_nsproxy { struct net *net_ns; };
-struct shim_task { struct shim_nsproxy *nsproxy; };
+struct pid { int refs; };
+#define TASK_COMM_LEN	16
+struct shim_task {
+	struct shim_nsproxy *nsproxy;
+	struct pid pid;
+	const char *comm;
+};
 extern struct shim_task *current;
+extern struct net init_net;
+
+typedef struct { u32 val; } kuid_t;
+#define current_uid()		((kuid_t){ 1000 })
+#define current_user_ns()	NULL
+#define from_kuid_munged(ns, uid) ((void)(ns), (uid).val)
+#define task_tgid(task)		(&(task)->pid)
+#define pid_vnr(pid)		((void)(pid), 4242)
+#define get_task_comm(to, task)	strscpy(to, (task)->comm, TASK_COMM_LEN)
+static inline struct pid *get_pid(struct pid *pid) { pid->refs++; return pid; }
+static inline void put_pid(struct pid *pid) { pid->refs--; }
+
+/* a poll that a program may run */
+struct napi_struct {
+	unsigned int napi_id;
+	void (*poll)(void *arg);
+	void *arg;
+};
+
+#define MIN_NAPI_ID		1u
+#define BUSY_POLL_BUDGET	8
+void napi_busy_loop(unsigned int id, bool (*end)(void *, unsigned long), void *arg,
+		    bool prefer, u16 budget);
 
 #define dev_net(dev)		((dev)->net)
 #define net_eq(a, b)		((a) == (b))
@@ -281,7 +371,7 @@ int dev_set_promiscuity(struct net_device *dev, int inc);
 
 /* ---- id tables ---- */
 
-#define SHIM_IDS		64
+#define SHIM_IDS		128
 struct idr {
 	void *of[SHIM_IDS];
 	unsigned int next;
@@ -294,12 +384,19 @@ int idr_alloc_cyclic(struct idr *idr, void *p, int start, int end, gfp_t gfp);
 void *idr_find(struct idr *idr, unsigned long id);
 void *idr_get_next(struct idr *idr, int *id);
 void idr_remove(struct idr *idr, unsigned long id);
+struct ida {
+	struct idr idr;
+};
+
+#define DEFINE_IDA(name)	struct ida name
+int ida_alloc(struct ida *ida, gfp_t gfp);
+void ida_free(struct ida *ida, unsigned int id);
 #define idr_for_each_entry(idr, p, id) \
 	for (id = 0; (p = idr_get_next(idr, &(id))) != NULL; id++)
 
 /* ---- waiting, working, time ---- */
 
-typedef struct { unsigned int sleepers, wakeups; } wait_queue_head_t;
+typedef struct { unsigned int sleepers, wakeups, polls; } wait_queue_head_t;
 
 static inline void init_waitqueue_head(wait_queue_head_t *wq) { *wq = (wait_queue_head_t){ }; }
 static inline bool wq_has_sleeper(wait_queue_head_t *wq) { return wq->sleepers; }
@@ -315,7 +412,26 @@ struct work_struct {
 
 #define INIT_WORK(w, f)		(*(w) = (struct work_struct){ .run = (f) })
 bool queue_work(struct workqueue_struct *wq, struct work_struct *work);
-u64 ktime_get_real_ns(void);
+#define wake_up_interruptible(wq)		((void)(wq)->wakeups++)
+
+/* who would sleep is woken by a signal */
+#define ERESTARTSYS		512
+#define wait_event_interruptible(wq, condition) \
+	({ shim_might_sleep("wait_event"); (condition) ? 0 : -ERESTARTSYS; })
+#define need_resched()		false
+#define signal_pending(task)	false
+
+typedef s64 ktime_t;
+#define NSEC_PER_USEC		1000
+enum tk_offsets { TK_OFFS_REAL, TK_OFFS_TAI };
+/* far enough apart to tell the clocks from one another */
+#define SHIM_REAL		1000000000000000000ll
+#define SHIM_TAI		(SHIM_REAL + 37000000000ll)
+#define ktime_to_ns(t)		(t)
+#define ns_to_ktime(ns)		((ktime_t)(ns))
+#define ktime_mono_to_real(t)	((t) + SHIM_REAL)
+#define ktime_mono_to_any(t, offs) ((t) + ((offs) == TK_OFFS_TAI ? SHIM_TAI : SHIM_REAL))
+u64 ktime_get_ns(void);
 
 /* ---- mappings ---- */
 
@@ -335,7 +451,10 @@ typedef unsigned int vm_fault_t;
 #define VM_DONTDUMP		0x0400ul
 #define VM_DONTCOPY		0x0800ul
 #define VM_MIXEDMAP		0x1000ul
+#define VM_FAULT_OOM		0x1u
 #define VM_FAULT_SIGBUS		0x2u
+#define VM_FAULT_NOPAGE		0x100u
+#define VM_FAULT_ERROR		(VM_FAULT_OOM | VM_FAULT_SIGBUS)
 
 struct file {
 	void *private_data;
@@ -344,6 +463,7 @@ struct file {
 
 struct vm_operations_struct;
 struct vm_area_struct {
+	struct page **inserted;	/* by page of the mapping */
 	unsigned long vm_start, vm_end, vm_pgoff;
 	vm_flags_t vm_flags;
 	struct file *vm_file;
@@ -353,12 +473,15 @@ struct vm_area_struct {
 struct vm_fault {
 	struct vm_area_struct *vma;
 	unsigned long pgoff;
-	struct page *page;
+	unsigned long address;
 };
 
 struct vm_operations_struct {
 	vm_fault_t (*fault)(struct vm_fault *vmf);
 };
+vm_fault_t vmf_insert_mixed(struct vm_area_struct *vma, unsigned long addr, unsigned long pfn);
 #define vma_pages(vma)		(((vma)->vm_end - (vma)->vm_start) >> PAGE_SHIFT)
+
+#include "kernel_io.h"
 
 #endif /* SHIM_KERNEL_H */

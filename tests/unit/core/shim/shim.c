@@ -9,7 +9,7 @@
 #include "shim.h"
 
 #define MAX_HELD	16
-#define MAX_CLASSES	16
+#define MAX_CLASSES	32	/* every other one is of locks within another of their class */
 #define POISON_NEW	0xa5
 #define POISON_FREED	0x6b
 
@@ -24,6 +24,7 @@ struct block {
 	void *p;
 	size_t size;
 	enum shim_kind kind;
+	struct page *pages;	/* of SHIM_VMALLOC memory that a fault found, each by itself */
 };
 
 struct mapping {
@@ -38,7 +39,7 @@ struct mapping {
 static struct {
 	char error[256];
 	struct context cpu[2];
-	const char *classes[MAX_CLASSES];
+	const char *classes[MAX_CLASSES / 2];
 	bool after[MAX_CLASSES][MAX_CLASSES];	/* [a][b]: b was taken while a was held */
 	unsigned int n_classes;
 
@@ -55,6 +56,8 @@ static struct {
 
 	void **doomed;		/* freed after the grace period */
 	size_t n_doomed, max_doomed;
+	const void **replaced;	/* what RCU's readers may have still */
+	size_t n_replaced, max_replaced;
 	struct work_struct *work;
 	struct idr *idrs;
 	u64 now;
@@ -65,9 +68,9 @@ static struct {
 } shim;
 
 static struct context *cpu = &shim.cpu[0];
-static struct net host_net;
-static struct shim_nsproxy host_nsproxy = { .net_ns = &host_net };
-static struct shim_task host_task = { .nsproxy = &host_nsproxy };
+struct net init_net;
+static struct shim_nsproxy host_nsproxy = { .net_ns = &init_net };
+static struct shim_task host_task = { .nsproxy = &host_nsproxy, .comm = "tester" };
 static struct mutex rtnl;
 struct shim_task *current = &host_task;
 struct workqueue_struct *ntzc_wq;
@@ -122,13 +125,13 @@ static unsigned int class_of(const struct shim_lock *l)
 
 	for (i = 0; i < shim.n_classes; i++)
 		if (!strcmp(shim.classes[i], l->class))
-			return i;
-	if (shim.n_classes == MAX_CLASSES) {
+			return 2 * i + l->nested;
+	if (2 * shim.n_classes == MAX_CLASSES) {
 		shim_bug("too many lock classes");
 		return 0;
 	}
 	shim.classes[shim.n_classes] = l->class;
-	return shim.n_classes++;
+	return 2 * shim.n_classes++ + l->nested;
 }
 
 /* whether b was ever taken, at some remove, while a was held */
@@ -138,7 +141,7 @@ static bool reaches(unsigned int a, unsigned int b, u32 seen)
 
 	if (shim.after[a][b])
 		return true;
-	for (i = 0; i < shim.n_classes; i++)
+	for (i = 0; i < 2 * shim.n_classes; i++)
 		if (shim.after[a][i] && !(seen & 1u << i) && reaches(i, b, seen | 1u << i))
 			return true;
 	return false;
@@ -158,7 +161,7 @@ static void note_order(const struct shim_lock *l)
 	}
 }
 
-void shim_lock(struct shim_lock *l)
+void shim_lock(struct shim_lock *l, bool nested)
 {
 	if (!l->class) {
 		shim_bug("lock used before it was initialised");
@@ -168,12 +171,21 @@ void shim_lock(struct shim_lock *l)
 		shim_bug("%s taken twice", l->class);
 	if (l->sleeps)
 		shim_might_sleep(l->class);
+	l->nested = nested;
 	note_order(l);
 	l->held = true;
 	if (!l->sleeps)
 		cpu->n_spin++;
 	if (cpu->n_held < MAX_HELD)
 		cpu->held[cpu->n_held++] = l;
+}
+
+/* Without _bh: a softirq that interrupts the holder would wait for ever */
+void shim_lock_in_softirq(struct shim_lock *l)
+{
+	if (!cpu->softirq && !cpu->n_spin)
+		shim_bug("%s taken with softirqs enabled", l->class);
+	shim_lock(l, false);
 }
 
 /* A softirq runs where bottom halves are enabled again: between any two spinlocks */
@@ -257,8 +269,23 @@ void shim_free_later(void *p)
 	shim.doomed[shim.n_doomed++] = p;
 }
 
+void shim_replaced(const void *old)
+{
+	if (!old)
+		return;
+	shim.replaced = grow(shim.replaced, shim.n_replaced, &shim.max_replaced,
+			     sizeof(*shim.replaced));
+	shim.replaced[shim.n_replaced++] = old;
+}
+
+void shim_published(void)
+{
+	maybe_interrupt();
+}
+
 void shim_rcu_barrier(void)
 {
+	shim.n_replaced = 0;
 	while (shim.n_doomed)
 		kfree(shim.doomed[--shim.n_doomed]);
 }
@@ -270,6 +297,20 @@ void synchronize_net(void)
 }
 
 /* ---- reference counts ---- */
+
+void atomic_inc(atomic_t *v)
+{
+	if (v->counter <= 0 || v->counter == INT_MAX)
+		shim_bug("atomic_inc of %d", v->counter);
+	v->counter++;
+}
+
+bool atomic_dec_and_test(atomic_t *v)
+{
+	if (v->counter <= 0)
+		shim_bug("atomic_dec of %d", v->counter);
+	return !--v->counter;
+}
 
 void refcount_inc(refcount_t *r)
 {
@@ -287,8 +328,7 @@ bool refcount_dec_and_test(refcount_t *r)
 
 /* ---- memory ---- */
 
-/* Whether the allocation that is being made is the one to fail */
-static bool fails(gfp_t gfp)
+bool shim_fails(gfp_t gfp)
 {
 	if (gfp & __GFP_NOFAIL || !shim.fail_in || --shim.fail_in)
 		return false;
@@ -319,7 +359,8 @@ void *shim_alloc(size_t n, size_t size, gfp_t gfp, enum shim_kind kind)
 
 	if (gfp & __GFP_RECLAIM || kind == SHIM_VMALLOC)
 		shim_might_sleep("allocation");
-	if (fails(gfp) || __builtin_mul_overflow(n, size, &size) || posix_memalign(&p, 64, size ?: 1))
+	if (shim_fails(gfp) || __builtin_mul_overflow(n, size, &size) ||
+	    posix_memalign(&p, kind == SHIM_VMALLOC ? PAGE_SIZE : 64, size ?: 1))
 		return NULL;
 	memset(p, gfp & __GFP_ZERO ? 0 : POISON_NEW, size);
 	shim.blocks = grow(shim.blocks, shim.n_blocks, &shim.max_blocks, sizeof(*shim.blocks));
@@ -327,11 +368,40 @@ void *shim_alloc(size_t n, size_t size, gfp_t gfp, enum shim_kind kind)
 	return p;
 }
 
+static struct block *block_of(const void *p)
+{
+	size_t i;
+
+	for (i = 0; i < shim.n_blocks; i++)
+		if ((size_t)((const char *)p - (const char *)shim.blocks[i].p) < shim.blocks[i].size)
+			return &shim.blocks[i];
+	return NULL;
+}
+
+/* What RCU's readers may have still, and what they find from there, stays */
+static void check_not_read(const void *p, const char *start, const char *end)
+{
+	const struct block *b;
+	size_t i, w;
+
+	for (i = 0; i < shim.n_replaced; i++)
+		if (shim.replaced[i] == p)
+			shim_bug("freed before RCU's readers were done with it");
+	for (i = 0; i < shim.n_doomed; i++) {
+		b = block_of(shim.doomed[i]);
+		for (w = 0; b && w < b->size / sizeof(void *); w++)
+			if ((size_t)(((char **)b->p)[w] - start) < (size_t)(end - start))
+				shim_bug("freed while RCU's readers can find it");
+	}
+}
+
 static void check_not_in_use(const struct block *b)
 {
 	const char *start = b->p, *end = start + b->size;
 	const struct work_struct *w;
 	unsigned int i, c;
+
+	check_not_read(b->p, start, end);
 
 	for (c = 0; c < ARRAY_SIZE(shim.cpu); c++)
 		for (i = 0; i < shim.cpu[c].n_held; i++)
@@ -359,6 +429,7 @@ void shim_free(const void *p, unsigned int kinds)
 	check_not_in_use(&shim.blocks[i]);
 	memset(shim.blocks[i].p, POISON_FREED, shim.blocks[i].size);
 	free(shim.blocks[i].p);
+	free(shim.blocks[i].pages);
 	shim.blocks[i] = shim.blocks[--shim.n_blocks];
 }
 
@@ -371,7 +442,7 @@ struct page *alloc_pages_node(int node, gfp_t gfp, unsigned int order)
 	if (gfp & __GFP_RECLAIM)
 		shim_might_sleep("page allocation");
 	/* an order that fragmentation denies is no injected failure */
-	if ((int)order > shim.max_order || fails(gfp) || posix_memalign(&p, PAGE_SIZE, size))
+	if ((int)order > shim.max_order || shim_fails(gfp) || posix_memalign(&p, PAGE_SIZE, size))
 		return NULL;
 	if (order && !(gfp & __GFP_COMP))
 		shim_bug("pages of order %u are not compound", order);
@@ -436,6 +507,27 @@ struct page *virt_to_page(const void *p)
 	return NULL;
 }
 
+struct page *vmalloc_to_page(const void *p)
+{
+	struct block *b = block_of(p);
+	size_t n, i;
+
+	if (!b || b->kind != SHIM_VMALLOC) {
+		shim_bug("no page of vmalloc() there");
+		return NULL;
+	}
+	n = DIV_ROUND_UP(b->size, PAGE_SIZE);
+	if (!b->pages) {
+		b->pages = calloc(n, sizeof(*b->pages));
+		for (i = 0; i < n; i++) {
+			b->pages[i].head = &b->pages[i];
+			b->pages[i].address = (char *)b->p + i * PAGE_SIZE;
+			b->pages[i].refs = 1;
+		}
+	}
+	return &b->pages[((const char *)p - (const char *)b->p) >> PAGE_SHIFT];
+}
+
 /* ---- DMA ---- */
 
 static struct mapping *find_mapping(dma_addr_t dma, size_t size)
@@ -456,7 +548,7 @@ dma_addr_t dma_map_page(struct device *dev, struct page *page, size_t offset, si
 {
 	struct mapping *m;
 
-	if (fails(0))
+	if (shim_fails(0))
 		return DMA_ERROR;
 	if (offset + size > PAGE_SIZE << page->order || size > dev->max_mapping)
 		shim_bug("DMA mapping of %zu bytes is too long", size);
@@ -532,15 +624,46 @@ int dev_set_promiscuity(struct net_device *dev, int inc)
 	return 0;
 }
 
-static void idr_check(struct idr *idr)
+static void idr_note(struct idr *idr)
 {
-	if (!rtnl.l.held)
-		shim_bug("ports looked up without RTNL");
 	if (idr->used)
 		return;
 	idr->used = true;
 	idr->link = shim.idrs;
 	shim.idrs = idr;
+}
+
+static void idr_check(struct idr *idr)
+{
+	if (!rtnl.l.held)
+		shim_bug("ports looked up without RTNL");
+	idr_note(idr);
+}
+
+int ida_alloc(struct ida *ida, gfp_t gfp)
+{
+	unsigned int id;
+
+	idr_note(&ida->idr);
+	if (gfp & __GFP_RECLAIM)
+		shim_might_sleep("ida_alloc");
+	if (shim_fails(gfp))
+		return -ENOMEM;
+	for (id = 0; id < SHIM_IDS; id++) {
+		if (ida->idr.of[id])
+			continue;
+		ida->idr.of[id] = ida;
+		return id;
+	}
+	return -ENOSPC;
+}
+
+void ida_free(struct ida *ida, unsigned int id)
+{
+	if (id >= SHIM_IDS || !ida->idr.of[id])
+		shim_bug("id %u freed and not used", id);
+	else
+		ida->idr.of[id] = NULL;
 }
 
 int idr_alloc_cyclic(struct idr *idr, void *p, int start, int end, gfp_t gfp)
@@ -550,7 +673,7 @@ int idr_alloc_cyclic(struct idr *idr, void *p, int start, int end, gfp_t gfp)
 	idr_check(idr);
 	if (start || end)
 		shim_bug("the stand-in knows whole tables only");
-	if (fails(gfp))
+	if (shim_fails(gfp))
 		return -ENOMEM;
 	for (i = 0; i < SHIM_IDS; i++) {
 		id = (idr->next + i) % SHIM_IDS;
@@ -613,28 +736,35 @@ void shim_run_work(void)
 	}
 }
 
-u64 ktime_get_real_ns(void)
+u64 ktime_get_ns(void)
 {
-	return ++shim.now;
+	shim.now += 1000;
+	return shim.now;
 }
 
 /* ---- the whole ---- */
 
 struct net *shim_net(void)
 {
-	return &host_net;
+	return &init_net;
 }
 
 void shim_get_live(struct shim_live *live)
 {
 	const struct work_struct *w;
+	const struct idr *idr;
+	unsigned int id;
 
 	*live = (struct shim_live){
 		.blocks = shim.n_blocks,
 		.pages = shim.n_pages,
 		.mappings = shim.n_mappings,
 		.doomed = shim.n_doomed,
+		.pids = host_task.pid.refs,
 	};
+	for (idr = shim.idrs; idr; idr = idr->link)
+		for (id = 0; id < SHIM_IDS; id++)
+			live->ids += !!idr->of[id];
 	for (w = shim.work; w; w = w->next)
 		live->work++;
 	if (shim.cpu[0].n_held || shim.cpu[0].rcu)
@@ -646,8 +776,10 @@ void shim_reset(void)
 	struct idr *idr;
 	size_t i;
 
-	for (i = 0; i < shim.n_blocks; i++)
+	for (i = 0; i < shim.n_blocks; i++) {
 		free(shim.blocks[i].p);
+		free(shim.blocks[i].pages);
+	}
 	for (i = 0; i < shim.n_mappings; i++)
 		if (shim.mappings[i].dev->bounces)
 			free(shim.mappings[i].shadow);
@@ -663,7 +795,10 @@ void shim_reset(void)
 	free(shim.blocks);
 	free(shim.mappings);
 	free(shim.doomed);
+	free(shim.replaced);
+	host_task.pid.refs = 0;
 	memset(&shim, 0, sizeof(shim));
+	card_forget_all();
 	shim.max_order = 10;
 	shim.next_dma = 0x100000000ull;
 	shim.now = 1000000000ull;

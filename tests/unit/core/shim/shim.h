@@ -16,5 +16,12 @@ void shim_put_page(struct page *page);
 /* the bytes that a card sees at a DMA address, or NULL (recorded) if it may not */
 void *shim_dma_access(struct device *dev, dma_addr_t dma, size_t size, bool write);
 struct net *shim_net(void);
+void card_forget_all(void);
+/* whether the allocation that is being made is the one to fail */
+bool shim_fails(gfp_t gfp);
+
+/* file descriptors of programs: a socket filter that wants frames longer than 64 bytes, and none */
+#define SHIM_EBPF		7
+#define SHIM_EBPF_OTHER		8
 
 #endif /* SHIM_H */

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a tap holds: a mark per buffer, set by delivery and cleared under
+ * tap->hold_lock. A reference is dropped only where a mark was set, so that no
+ * program can release what it does not hold.
+ */
+#include <linux/poll.h>
+#include <linux/timekeeping.h>
+#include <linux/uidgid.h>
+
+#include "core.h"
+
+/** ntzc_tap_readable() - Return: whether a frame waits in any channel. Tap attached. */
+bool ntzc_tap_readable(const struct ntzc_tap *tap)
+{
+	unsigned int i;
+
+	for (i = 0; i < tap->n_chans; i++)
+		if (tap->chans[i] && ntzc_chan_waiting(tap->chans[i]))
+			return true;
+	return false;
+}
+
+/* Under hold_lock. Return: handles dealt with, from the first on. */
+static unsigned int ntzc_tap_release_rx(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
+{
+	struct ntzc_chan *const *chans = tap->chans;
+	struct ntzc_pool *pool = tap->rx_pool;
+	struct m_buf *done[NTZC_BATCH] __uninitialized;
+	u32 *held = tap->rx_held;
+	unsigned int i, n_done = 0;
+
+	for (i = 0; i < n && !(handles[i] & NTZC_HANDLE_TX); i++) {
+		struct ntzc_chan *c;
+		struct m_buf *m;
+
+		if (unlikely(!ntzc_tap_held(pool, held, handles[i])))
+			break;
+		WRITE_ONCE(held[handles[i] & pool->mask], NTZC_MARK_NONE);
+		m = ntzc_tap_buf(pool, handles[i]);
+		c = chans[m->desc.queue];
+		WRITE_ONCE(c->released, c->released + 1);
+		if (m_buf_unref(m))
+			done[n_done++] = m;
+	}
+	ntzc_pool_free(pool, done, n_done);
+	return i;
+}
+
+static unsigned int ntzc_tap_release_tx(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
+{
+	struct m_buf *done[NTZC_BATCH] __uninitialized;
+	unsigned int i;
+
+	if (!tap->tx_pool)
+		return 0;
+	for (i = 0; i < n && handles[i] & NTZC_HANDLE_TX; i++) {
+		if (!ntzc_tap_held(tap->tx_pool, tap->tx_held, handles[i]))
+			break;
+		tap->tx_held[handles[i] & tap->tx_pool->mask] = NTZC_MARK_NONE;
+		done[i] = ntzc_tap_buf(tap->tx_pool, handles[i]);
+	}
+	tap->tx_reserved -= i;
+	ntzc_pool_free(tap->tx_pool, done, i);
+	if (i && wq_has_sleeper(&tap->targets[0].queue->tx_wait))
+		wake_up_interruptible_poll(&tap->targets[0].queue->tx_wait,
+					   EPOLLOUT | EPOLLWRNORM);
+	return i;
+}
+
+/**
+ * ntzc_tap_release() - give back what the tap holds
+ * @tap: the tap, attached
+ * @handles: received frames and reserved transmit buffers, in any order
+ * @n: how many, 1 to NTZC_BATCH
+ *
+ * Context: process.
+ * Return: handles dealt with, from the first on, or -ESTALE if the first is
+ * not held.
+ */
+int ntzc_tap_release(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
+{
+	unsigned int done = 0, more;
+
+	spin_lock_bh(&tap->hold_lock);
+	do {
+		if (handles[done] & NTZC_HANDLE_TX)
+			more = ntzc_tap_release_tx(tap, handles + done, n - done);
+		else
+			more = ntzc_tap_release_rx(tap, handles + done, n - done);
+		done += more;
+	} while (more && done < n);
+	spin_unlock_bh(&tap->hold_lock);
+	return done ? done : -ESTALE;
+}
+
+/* A channel's release ring, as it stands now */
+static void ntzc_tap_reclaim_chan(struct ntzc_tap *tap, struct ntzc_chan *c)
+{
+	struct m_buf *done[NTZC_BATCH] __uninitialized;
+	unsigned int n, looks = c->release_mask / NTZC_BATCH + 1;
+
+	/* a bound, as the program may go on filling it */
+	while (looks-- && ntzc_ring_filled(&c->rings->release, READ_ONCE(c->release_cons))) {
+		spin_lock_bh(&tap->hold_lock);
+		n = ntzc_chan_reclaim(c, done, NTZC_BATCH);
+		spin_unlock_bh(&tap->hold_lock);
+		ntzc_pool_restore(tap->rx_pool, done, n);
+	}
+}
+
+/**
+ * ntzc_tap_reclaim() - take back what the program put in its release rings
+ * @tap: the tap, attached
+ *
+ * Context: any, no locks held.
+ */
+void ntzc_tap_reclaim(struct ntzc_tap *tap)
+{
+	unsigned int i;
+
+	for (i = 0; i < tap->n_chans; i++)
+		if (tap->chans[i])
+			ntzc_tap_reclaim_chan(tap, tap->chans[i]);
+}
+
+/**
+ * ntzc_tap_get_stats() - read the tap's counters
+ * @tap: the tap, attached
+ * @st: zeroed by the caller
+ *
+ * Context: process, RTNL held. Counters that move meanwhile may be read a little apart.
+ */
+void ntzc_tap_get_stats(struct ntzc_tap *tap, struct ntzc_tap_stats *st)
+{
+	unsigned int i;
+
+	/* a card that is gone has no counter any more */
+	if (!tap->port->gone)
+		st->missed = ntzc_port_missed(tap->port) - tap->missed;
+	spin_lock_bh(&tap->hold_lock);
+	for (i = 0; i < tap->n_chans; i++) {
+		const struct ntzc_chan *c = tap->chans[i];
+		u32 prod;
+
+		if (!c)
+			continue;
+		prod = READ_ONCE(c->prod);
+		st->received += ntzc_glance(c->received);
+		st->received_bytes += ntzc_glance(c->received_bytes);
+		st->lost_ring += ntzc_glance(c->lost_ring);
+		st->lost_quota += ntzc_glance(c->lost_quota);
+		st->lost_pool += ntzc_glance(c->lost_pool);
+		st->waiting += ntzc_chan_waiting(c);
+		st->filtered += ntzc_glance(c->filtered);
+		st->bad_release += c->bad_release;
+		st->held += prod - c->released;
+	}
+	st->released = st->received - st->held;
+	st->bad_submit = tap->tx_door.bad_submit;
+	st->tx_submitted = tap->tx_submitted;
+	st->tx_forwarded = tap->tx_forwarded;
+	st->tx_reserved = tap->tx_reserved;
+	if (tap->tx_pool) {
+		spin_lock_bh(&tap->tx_pool->lock);
+		st->tx_completed = tap->tx_pool->tx_completed;
+		st->tx_failed = tap->tx_pool->tx_failed;
+		st->tx_in_flight = tap->tx_pool->in_flight;
+		st->tx_free = tap->tx_pool->n_free;
+		spin_unlock_bh(&tap->tx_pool->lock);
+	}
+	spin_unlock_bh(&tap->hold_lock);
+}
+
+/* Since when the tap has held the frame that it has held longest, ns ago; 0 if none */
+static u64 ntzc_tap_oldest(const struct ntzc_tap *tap)
+{
+	const struct ntzc_pool *pool = tap->rx_pool;
+	u64 now = ktime_get_ns(), oldest = now;
+	u32 i;
+
+	for (i = 0; i < pool->size; i++)
+		if (READ_ONCE(tap->rx_held[i]) != NTZC_MARK_NONE)
+			oldest = min(oldest, READ_ONCE(pool->bufs[i].desc.timestamp));
+	return now - oldest;
+}
+
+/**
+ * ntzc_tap_get_info() - tell who holds what
+ * @port: the port
+ * @info: tap_id: the lowest of interest; filled in
+ *
+ * Context: process, RTNL held. Return: 0, or -ENOENT if there is no such tap.
+ */
+int ntzc_tap_get_info(struct ntzc_port *port, struct ntzc_tap_info *info)
+{
+	struct ntzc_tap *tap, *next = NULL;
+
+	mutex_lock(&port->lock);
+	list_for_each_entry(tap, &port->taps, link)
+		if (tap->id >= info->tap_id && (!next || tap->id < next->id))
+			next = tap;
+	tap = next;
+	if (tap) {
+		ntzc_tap_reclaim(tap);
+		info->tap_id = tap->id;
+		info->pid = pid_vnr(tap->pid);
+		info->uid = from_kuid_munged(current_user_ns(), tap->uid);
+		info->flags = (rcu_access_pointer(tap->filter) ? NTZC_TAP_FILTER : 0) |
+			      (READ_ONCE(tap->promisc) ? NTZC_TAP_PROMISC : 0) |
+			      (tap->chans[tap->n_chans - 1] ? NTZC_TAP_HOST : 0);
+		info->fanout = tap->fanout;
+		info->queues = tap->queues;
+		info->ring_size = tap->chans[__ffs64(tap->queues)]->mask + 1;
+		info->quota = tap->chans[__ffs64(tap->queues)]->quota;
+		strscpy(info->comm, tap->comm, sizeof(info->comm));
+		ntzc_tap_get_stats(tap, &info->stats);
+		info->oldest_ns = ntzc_tap_oldest(tap);
+	}
+	mutex_unlock(&port->lock);
+	return tap ? 0 : -ENOENT;
+}

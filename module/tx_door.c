@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The transmit rings: a second door to what TX_RESERVE and TX_SUBMIT do. Free
+ * buffers are reserved and put in the free ring; descriptors from the transmit
+ * ring are copied, and the copy is checked and sent. It runs when the program
+ * KICKs, and when the card has completed something of the tap's: as long as
+ * something is in flight it will run again, and asks for no KICK.
+ */
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "core.h"
+
+/**
+ * ntzc_tx_door_create() - make the rings
+ * @tap: the tap
+ * @pool: its transmit memory
+ * @arg: what is to be told of the rings is filled in
+ *
+ * Context: process, setup_lock held. Return: 0 or -ENOMEM.
+ */
+int ntzc_tx_door_create(struct ntzc_tap *tap, const struct ntzc_pool *pool,
+			struct ntzc_tx_setup *arg)
+{
+	struct ntzc_tx_door *door = &tap->tx_door;
+	u32 size = roundup_pow_of_two(pool->size);
+
+	arg->ring_size = size;
+	arg->free_offset = NTZC_RING_ENTRIES + size * sizeof(*door->ring);
+	arg->rings_bytes = PAGE_ALIGN(arg->free_offset + size * sizeof(*door->free));
+	door->rings = __vmalloc(arg->rings_bytes, NTZC_GFP_ACCOUNT | __GFP_ZERO);
+	if (!door->rings)
+		return -ENOMEM;
+	door->ring = (void *)door->rings + NTZC_RING_ENTRIES;
+	door->free = (void *)door->rings + arg->free_offset;
+	door->bytes = arg->rings_bytes;
+	door->mask = size - 1;
+	ntzc_ring_ask(&door->rings->tx);
+	return 0;
+}
+
+/** ntzc_tx_door_destroy() - free the rings, if there are any */
+void ntzc_tx_door_destroy(struct ntzc_tap *tap)
+{
+	vfree(tap->tx_door.rings);
+	tap->tx_door.rings = NULL;
+}
+
+/* Reserve free buffers for the program. Under hold_lock. */
+static void ntzc_tx_door_offer(struct ntzc_tap *tap)
+{
+	struct ntzc_tx_door *door = &tap->tx_door;
+	struct ntzc_pool *pool = tap->tx_pool;
+	struct m_buf *m[NTZC_BATCH] __uninitialized;
+	unsigned int n, i, room;
+
+	do {
+		room = ntzc_ring_space(&door->rings->free, door->free_prod, door->mask + 1);
+		if (!room || !READ_ONCE(pool->n_free))
+			return;
+		n = ntzc_pool_alloc(pool, m, min_t(u32, room, NTZC_BATCH), 0);
+		for (i = 0; i < n; i++) {
+			struct ntzc_tx_buf *to = &door->free[(door->free_prod + i) & door->mask];
+			u32 handle = m[i]->desc.handle, index = m_buf_index(m[i]);
+
+			to->handle = handle;
+			to->offset = (index << pool->shift) + NTZC_HEADROOM;
+			tap->tx_held[index] = handle;
+		}
+		WRITE_ONCE(door->free_prod, door->free_prod + n);
+		tap->tx_reserved += n;
+		ntzc_ring_publish(&door->rings->free, door->free_prod);
+	} while (n == NTZC_BATCH);
+}
+
+/** ntzc_tx_door_offers() - Return: whether the free ring has a buffer for the program. */
+bool ntzc_tx_door_offers(const struct ntzc_tap *tap)
+{
+	const struct ntzc_tx_door *door = &tap->tx_door;
+
+	return door->rings && READ_ONCE(door->free_prod) != READ_ONCE(door->rings->free.cons);
+}
+
+/* Send what the program put in the ring. Under hold_lock. Return: 0, or why it is still there. */
+static int ntzc_tx_door_send(struct ntzc_tap *tap)
+{
+	struct ntzc_tx_door *door = &tap->tx_door;
+	struct ntzc_ring *ring = &door->rings->tx;
+	struct ntzc_desc d[NTZC_TX_BATCH] __uninitialized;
+	/* a bound, as the program may go on filling it */
+	u32 n = ntzc_ring_filled(ring, door->tx_cons), left = n, i;
+	int sent;
+
+	if (unlikely(n > door->mask + 1)) {
+		/* the index is spoiled: none of the entries means anything */
+		door->bad_submit++;
+		door->tx_cons += n;
+		ntzc_ring_consume(ring, door->tx_cons);
+		return 0;
+	}
+	while (left) {
+		n = min_t(u32, left, NTZC_TX_BATCH);
+		for (i = 0; i < n; i++)
+			d[i] = door->ring[(door->tx_cons + i) & door->mask];
+		/* only the copy is looked at: the program may change the ring meanwhile */
+		barrier();
+		sent = ntzc_tx_send(tap, d, n);
+		/* a target that is gone for ever must not hold up the others */
+		if (sent == -EINVAL || sent == -ESTALE || (sent == -ENODEV && d[0].queue)) {
+			door->bad_submit++;
+			sent = 1;
+		}
+		if (sent < 0)
+			return sent;
+		door->tx_cons += sent;
+		left -= sent;
+		ntzc_ring_consume(ring, door->tx_cons);
+	}
+	return 0;
+}
+
+/**
+ * ntzc_tx_door_run() - serve the transmit rings
+ * @tap: the tap, with transmit rings
+ *
+ * Context: any, no locks of the core's held.
+ * Return: 0; -ENOSPC, -ENETDOWN, -ENODEV if there is something to send that cannot be.
+ */
+int ntzc_tx_door_run(struct ntzc_tap *tap)
+{
+	struct ntzc_tx_door *door = &tap->tx_door;
+	struct ntzc_ring *ring = &door->rings->tx;
+	int err;
+
+	spin_lock_bh(&tap->hold_lock);
+	err = ntzc_tx_door_send(tap);
+	if (READ_ONCE(tap->tx_pool->in_flight)) {
+		/* when that completes, this runs again: it waits for hold_lock if need be */
+		ntzc_ring_unask(ring);
+	} else {
+		ntzc_ring_ask(ring);
+		if (!err && ntzc_ring_filled(ring, door->tx_cons))
+			err = ntzc_tx_door_send(tap);
+	}
+	ntzc_tx_door_offer(tap);
+	spin_unlock_bh(&tap->hold_lock);
+	return err;
+}
