@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What both samples need: numbers from the command line, time, and a clean end. */
+/* What the samples need: numbers from the command line, time, and a clean end. */
 #ifndef NTZC_SAMPLES_COMMON_H
 #define NTZC_SAMPLES_COMMON_H
 

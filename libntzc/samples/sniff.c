@@ -2,18 +2,21 @@
 /*
  * sniff: count the frames that come in through a card, and look at some.
  *
- * It shows the receive side of libntzc: create a tap, peek at batches of
- * frames where the card put them, release them, read what was lost and why.
+ * It shows the receive side of libntzc: create a tap with a filter that libpcap
+ * compiled, view batches of frames where the card put them, be done with them,
+ * read what was lost and why.
  */
 #include <arpa/inet.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <pcap/pcap.h>
 #include <stdbool.h>
 
 #include "common.h"
 
 #define BATCH		64
 #define TICK_MS		200
+#define MAX_EXPRESSION	4096
 
 struct filter {
 	uint64_t len_min, len_max;
@@ -23,6 +26,7 @@ struct filter {
 
 struct settings {
 	const char *interface;
+	char expression[MAX_EXPRESSION];	/* as tcpdump's; empty for every frame */
 	struct filter filter;
 	uint64_t count;		/* frames to match before the end; 0: no end */
 	uint64_t seconds;	/* 0: no end */
@@ -39,8 +43,9 @@ struct totals {
 
 static void usage(void)
 {
-	fputs("usage: sniff [OPTION...] INTERFACE\n"
-	      "Count the frames that come in through an NTZC card.\n"
+	fputs("usage: sniff [OPTION...] INTERFACE [EXPRESSION...]\n"
+	      "Count the frames that come in through an NTZC card: all, or those that match an\n"
+	      "expression as tcpdump takes it (see pcap-filter(7)), which the kernel looks at.\n"
 	      "\n"
 	      "  -c, --count N        end after N frames that match\n"
 	      "  -d, --duration S     end after S seconds\n"
@@ -53,8 +58,9 @@ static void usage(void)
 	      "  -p, --no-promisc     only what is sent to this card\n"
 	      "  -h, --help           print this text\n"
 	      "\n"
-	      "The last line tells what came in and what was lost, by cause. Exit status:\n"
-	      "0 when done or interrupted, 1 on an error, 2 on wrong usage.\n", stdout);
+	      "-l and -H look at the frames here, where the card put them. The last line tells\n"
+	      "what came in and what was lost, by cause. Exit status: 0 when done or\n"
+	      "interrupted, 1 on an error, 2 on wrong usage.\n", stdout);
 }
 
 /* Addresses lie at fixed places, behind at most two VLAN tags. */
@@ -151,24 +157,24 @@ static void take_batch(const struct settings *s, const struct ntzc_tap *tap,
 
 static int sniff(const struct settings *s, struct ntzc_tap *tap, struct totals *t)
 {
-	struct ntzc_desc descs[BATCH];
+	const struct ntzc_desc *descs;
 	struct totals before = *t;
 	uint64_t start = now_ns(), tick = start, now;
 	/* without a clock to watch, wait for as long as it takes */
 	int n, timeout_ms = s->per_second || s->seconds ? TICK_MS : -1;
 
 	while (!stop && !(s->count && t->matched >= s->count)) {
-		n = ntzc_tap_peek(tap, descs, BATCH, timeout_ms);
+		n = ntzc_tap_view(tap, &descs, BATCH, timeout_ms);
 		if (n == -EINTR)
 			continue;
 		if (n < 0)
 			return n;
 		take_batch(s, tap, descs, n, t);
 		if (n) {
-			int put = ntzc_tap_release_descs(tap, descs, (unsigned int)n);
+			int done = ntzc_tap_done(tap, descs, (unsigned int)n);
 
-			if (put < 0)
-				return put;
+			if (done < 0)
+				return done;
 		}
 		if (timeout_ms < 0)
 			continue;
@@ -195,11 +201,11 @@ static int report(struct ntzc_tap *tap, const struct totals *t, uint64_t elapsed
 	if (err)
 		return fail("statistics", err);
 	printf("sniff: received %" PRIu64 ", lost %" PRIu64 " (ring full %" PRIu64 ", quota %" PRIu64
-	       ", pool empty %" PRIu64 "), not read %" PRIu64 "\n",
+	       ", pool empty %" PRIu64 "), not read %" PRIu64 ", filtered out %" PRIu64 "\n",
 	       (uint64_t)stats.received,
 	       (uint64_t)(stats.lost_ring + stats.lost_quota + stats.lost_pool),
 	       (uint64_t)stats.lost_ring, (uint64_t)stats.lost_quota, (uint64_t)stats.lost_pool,
-	       (uint64_t)stats.waiting);
+	       (uint64_t)stats.waiting, (uint64_t)stats.filtered);
 	return 0;
 }
 
@@ -212,6 +218,59 @@ static int parse_host(const char *text, struct filter *filter)
 	else
 		return -EINVAL;
 	return 0;
+}
+
+/* The words of the expression, in one string */
+static int join_words(char **words, char *text)
+{
+	size_t used = 0;
+
+	for (; *words; words++) {
+		size_t len = strlen(*words);
+
+		if (used + len + 1 >= MAX_EXPRESSION)
+			return -EINVAL;
+		if (used)
+			text[used++] = ' ';
+		memcpy(text + used, *words, len + 1);
+		used += len;
+	}
+	return 0;
+}
+
+/* Return: 0, or -EINVAL with libpcap's own words on standard error. */
+static int compile(const char *expression, struct bpf_program *program)
+{
+	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 65535);
+	int err = 0;
+
+	if (!pcap)
+		return -ENOMEM;
+	if (pcap_compile(pcap, program, expression, 1, PCAP_NETMASK_UNKNOWN)) {
+		fprintf(stderr, "sniff: '%s': %s\n", expression, pcap_geterr(pcap));
+		err = -EINVAL;
+	}
+	pcap_close(pcap);
+	return err;
+}
+
+static int create_tap(const struct settings *s, const struct bpf_program *program,
+		      struct ntzc_tap **tap)
+{
+	struct ntzc_filter filter = {
+		.kind = NTZC_FILTER_CLASSIC,
+		.len = program->bf_len,
+		.insns = (uintptr_t)program->bf_insns,
+	};
+	struct ntzc_tap_options options = {
+		.size = sizeof(options),
+		.interface = s->interface,
+		.ring_size = s->ring_size,
+		.flags = s->promisc ? NTZC_ATTACH_PROMISC : 0,
+		.filter = program->bf_len ? &filter : NULL,
+	};
+
+	return ntzc_tap_create(&options, tap);
 }
 
 /* Return: 0 to go on, -EINVAL, or 1 when help was asked for */
@@ -272,19 +331,23 @@ static int parse_options(int argc, char **argv, struct settings *s)
 			fprintf(stderr, "sniff: '%s' won't do for -%c\n", optarg, c);
 	}
 	s->ring_size = (uint32_t)ring;
-	if (!err && optind != argc - 1) {
-		fputs("sniff: name one interface\n", stderr);
-		err = -EINVAL;
+	if (err)
+		return err;
+	if (optind == argc) {
+		fputs("sniff: name an interface\n", stderr);
+		return -EINVAL;
 	}
-	if (!err)
-		s->interface = argv[optind];
+	s->interface = argv[optind];
+	err = join_words(argv + optind + 1, s->expression);
+	if (err)
+		fputs("sniff: the expression is too long\n", stderr);
 	return err;
 }
 
 int main(int argc, char **argv)
 {
 	struct settings s = { .filter = { .len_max = UINT64_MAX }, .promisc = true };
-	struct ntzc_tap_options options = { .size = sizeof(options) };
+	struct bpf_program program = { 0 };
 	struct totals totals = { 0 };
 	struct ntzc_tap *tap;
 	uint64_t start;
@@ -295,14 +358,14 @@ int main(int argc, char **argv)
 		usage();
 		return 0;
 	}
+	if (!err && *s.expression)
+		err = compile(s.expression, &program);
 	if (err) {
 		fputs("Try 'sniff --help'.\n", stderr);
 		return 2;
 	}
-	options.interface = s.interface;
-	options.ring_size = s.ring_size;
-	options.flags = s.promisc ? NTZC_ATTACH_PROMISC : 0;
-	err = ntzc_tap_create(&options, &tap);
+	err = create_tap(&s, &program, &tap);
+	pcap_freecode(&program);
 	if (err)
 		return fail(s.interface, err);
 	end_on_signals();

@@ -15,10 +15,11 @@ struct ntzc_device {
 int ntzc_device_create(const char *path, struct ntzc_device **device)
 {
 	struct ntzc_device *d = malloc(sizeof(*d));
+	__u64 features;
 
 	if (!d)
 		return -ENOMEM;
-	d->fd = ntzc_open(path);
+	d->fd = ntzc_open(path, &features);
 	if (d->fd < 0) {
 		int err = d->fd;
 
@@ -93,4 +94,29 @@ int ntzc_port_stats(struct ntzc_device *device, __u32 id, struct ntzc_port_stats
 int ntzc_port_config(struct ntzc_device *device, const struct ntzc_port_config *config)
 {
 	return ioctl(device->fd, NTZC_IOC_PORT_CONFIG, config) < 0 ? -errno : 0;
+}
+
+int ntzc_port_policy(struct ntzc_device *device, struct ntzc_port_policy *policy)
+{
+	struct ntzc_port_policy p = *policy;
+
+	if (ioctl(device->fd, NTZC_IOC_PORT_POLICY, &p) < 0)
+		return -errno;
+	*policy = p;
+	return 0;
+}
+
+int ntzc_tap_next(struct ntzc_device *device, __u32 port_id, __u32 *cursor,
+		  struct ntzc_tap_info *info)
+{
+	struct ntzc_tap_info next;
+
+	memset(&next, 0, sizeof(next));
+	next.port_id = port_id;
+	next.tap_id = *cursor;
+	if (ioctl(device->fd, NTZC_IOC_TAP_INFO, &next) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	*cursor = next.tap_id + 1;
+	*info = next;
+	return 1;
 }

@@ -33,7 +33,11 @@ const char *ntzc_strerror(int error)
 	case ENOTCONN:
 		return "the tap is not attached to a card";
 	case EBUSY:
-		return "in use already: set up before, held by other taps, or too many taps";
+		return "in use already: set up before, held by other taps, or too many taps or targets";
+	case EBADF:
+		return "the filter's file is no eBPF program; load one of type socket filter";
+	case EOPNOTSUPP:
+		return "the kernel's module has no rings; let the library choose the door";
 	case EPERM:
 		return "not permitted; this needs CAP_NET_RAW, and CAP_NET_ADMIN to configure";
 	case EACCES:

@@ -9,9 +9,7 @@
 
 #include "internal.h"
 
-#define NTZC_SLICE_MS	1
-
-int ntzc_open(const char *path)
+int ntzc_open(const char *path, __u64 *features)
 {
 	struct ntzc_query query;
 	int fd, err;
@@ -27,11 +25,17 @@ int ntzc_open(const char *path)
 		err = -EPROTONOSUPPORT;
 		goto close_fd;
 	}
+	*features = query.features;
 	return fd;
 
 close_fd:
 	close(fd);
 	return err;
+}
+
+int ntzc_kick(struct ntzc_tap *tap)
+{
+	return ioctl(tap->fd, NTZC_IOC_KICK) < 0 ? -errno : 0;
 }
 
 static int64_t now_ms(void)
@@ -42,7 +46,7 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int ntzc_time_left(struct ntzc_deadline *d)
+int ntzc_time_left(struct ntzc_deadline *d)
 {
 	int64_t left;
 
@@ -57,19 +61,21 @@ static int ntzc_time_left(struct ntzc_deadline *d)
 	return left < 0 ? 0 : (int)left;
 }
 
-static int ntzc_poll(int fd, short events, int timeout_ms)
+int ntzc_poll(int fd, short events, int timeout_ms)
 {
 	struct pollfd pfd = { .fd = fd, .events = events };
-	int ready = poll(&pfd, 1, timeout_ms);
 
-	return ready < 0 ? -errno : ready;
+	return poll(&pfd, 1, timeout_ms) < 0 ? -errno : pfd.revents;
 }
 
 int ntzc_wait(int fd, short events, struct ntzc_deadline *deadline)
 {
-	int left = ntzc_time_left(deadline);
+	int left = ntzc_time_left(deadline), ready;
 
-	return left ? ntzc_poll(fd, events, left) : 0;
+	if (!left)
+		return 0;
+	ready = ntzc_poll(fd, events, left);
+	return ready < 0 ? ready : !!ready;
 }
 
 int ntzc_wait_slice(int fd, short events, struct ntzc_deadline *deadline)
