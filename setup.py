@@ -8,7 +8,10 @@ from setuptools import Extension, setup
 NATIVE = Path("pyntzc/native")
 
 setup(
-    cffi_modules=["pyntzc/build_libntzc.py:ffibuilder"],
+    cffi_modules=[
+        "pyntzc/build_libntzc.py:ffibuilder",
+        "pyntzc/build_libpcap.py:ffibuilder",
+    ],
     ext_modules=[
         Extension(
             "pyntzc._frames",

@@ -81,7 +81,24 @@ struct ntzc_attach {
     __u32 headroom;
     __u32 frame_max;
     __u64 rx_bytes;
+    __u32 fanout;
+    __u32 clock;
+    __u32 busy_poll_us;
+    __u32 n_queues;
+    __u32 rings_bytes;
+    __u32 release_offset;
+    __u32 release_size;
+    __u32 tap_id;
     __u64 reserved[4];
+};
+
+struct ntzc_filter {
+    __u32 kind;
+    __u32 len;
+    __u64 insns;
+    __s32 fd;
+    __u32 flags;
+    __u64 reserved[2];
 };
 
 struct ntzc_tx_setup {
@@ -90,7 +107,32 @@ struct ntzc_tx_setup {
     __u32 headroom;
     __u32 flags;
     __u64 tx_bytes;
+    __u32 rings_bytes;
+    __u32 ring_size;
+    __u32 free_offset;
+    __u32 reserved0;
     __u64 reserved[2];
+};
+
+struct ntzc_tx_target {
+    char name[16];
+    __u32 ifindex;
+    __u32 flags;
+    __u32 target;
+    __u32 port_id;
+    __u32 frame_max;
+    __u32 reserved0;
+    __u64 reserved[2];
+};
+
+struct ntzc_port_policy {
+    __u32 id;
+    __u32 set;
+    __u32 stack;
+    __u32 quota;
+    __u32 quota_max;
+    __u32 reserved0;
+    __u64 reserved[3];
 };
 
 struct ntzc_tap_stats {
@@ -109,7 +151,27 @@ struct ntzc_tap_stats {
     __u64 tx_failed;
     __u64 tx_in_flight;
     __u64 tx_free;
-    __u64 reserved[9];
+    __u64 filtered;
+    __u64 missed;
+    __u64 bad_release;
+    __u64 bad_submit;
+    __u64 reserved[5];
+};
+
+struct ntzc_tap_info {
+    __u32 port_id;
+    __u32 tap_id;
+    __u32 pid;
+    __u32 uid;
+    __u32 flags;
+    __u32 fanout;
+    __u64 queues;
+    __u32 ring_size;
+    __u32 quota;
+    __u64 oldest_ns;
+    char comm[16];
+    struct ntzc_tap_stats stats;
+    __u64 reserved[4];
 };
 
 struct ntzc_port_stats {
@@ -131,7 +193,10 @@ struct ntzc_port_stats {
     __u64 tx_failed;
     __u64 tx_in_flight;
     __u64 resets;
-    __u64 reserved[7];
+    __u64 stack_rx;
+    __u64 stack_tx;
+    __u64 stack_dropped;
+    __u64 reserved[4];
 };
 
 struct ntzc_tap_options {
@@ -144,6 +209,11 @@ struct ntzc_tap_options {
     __u32 quota;
     __u32 reserved;
     __u64 queues;
+    const struct ntzc_filter *filter;
+    __u32 fanout;
+    __u32 clock;
+    __u32 busy_poll_us;
+    __u32 door;
 };
 
 struct ntzc_tap_memory {
@@ -155,7 +225,10 @@ struct ntzc_tap_memory {
 #define NTZC_MAX_QUEUES ...
 #define NTZC_MAX_RING ...
 #define NTZC_MIN_FRAME ...
+#define NTZC_MAX_TARGETS ...
+#define NTZC_MAX_BUSY_POLL_US ...
 #define NTZC_ATTACH_PROMISC ...
+#define NTZC_ATTACH_HOST ...
 #define NTZC_PORT_UP ...
 #define NTZC_PORT_CARRIER ...
 #define NTZC_RX_VLAN ...
@@ -163,10 +236,33 @@ struct ntzc_tap_memory {
 #define NTZC_RX_L4_OK ...
 #define NTZC_RX_L3_BAD ...
 #define NTZC_RX_L4_BAD ...
+#define NTZC_RX_HOST ...
 #define NTZC_TX_VLAN ...
 #define NTZC_FEATURE_RX ...
 #define NTZC_FEATURE_TX ...
 #define NTZC_FEATURE_FORWARD ...
+#define NTZC_FEATURE_RINGS ...
+#define NTZC_FEATURE_FILTER ...
+#define NTZC_FEATURE_FANOUT ...
+#define NTZC_FEATURE_TARGETS ...
+#define NTZC_FEATURE_STACK ...
+#define NTZC_FEATURE_BUSY_POLL ...
+#define NTZC_CLOCK_REALTIME ...
+#define NTZC_CLOCK_MONOTONIC ...
+#define NTZC_CLOCK_TAI ...
+#define NTZC_DOOR_AUTO ...
+#define NTZC_DOOR_CALLS ...
+#define NTZC_DOOR_RINGS ...
+#define NTZC_FILTER_CLASSIC ...
+#define NTZC_FILTER_EBPF ...
+#define NTZC_POLICY_STACK ...
+#define NTZC_POLICY_QUOTA ...
+#define NTZC_POLICY_QUOTA_MAX ...
+#define NTZC_STACK_OFF ...
+#define NTZC_STACK_COPY ...
+#define NTZC_TAP_FILTER ...
+#define NTZC_TAP_PROMISC ...
+#define NTZC_TAP_HOST ...
 
 const char *ntzc_version(void);
 const char *ntzc_strerror(int error);
@@ -178,21 +274,29 @@ int ntzc_port_next(struct ntzc_device *device, __u32 *cursor, struct ntzc_port_i
 int ntzc_port_find(struct ntzc_device *device, const char *name, struct ntzc_port_info *info);
 int ntzc_port_stats(struct ntzc_device *device, __u32 id, struct ntzc_port_stats *stats);
 int ntzc_port_config(struct ntzc_device *device, const struct ntzc_port_config *config);
+int ntzc_port_policy(struct ntzc_device *device, struct ntzc_port_policy *policy);
+int ntzc_tap_next(struct ntzc_device *device, __u32 port_id, __u32 *cursor,
+                  struct ntzc_tap_info *info);
 
 int ntzc_tap_create(const struct ntzc_tap_options *options, struct ntzc_tap **tap);
 int ntzc_tap_detach(struct ntzc_tap *tap, const struct ntzc_desc *keep, unsigned int n);
 void ntzc_tap_destroy(struct ntzc_tap *tap);
 int ntzc_tap_fd(const struct ntzc_tap *tap);
 const struct ntzc_attach *ntzc_tap_info(const struct ntzc_tap *tap);
+unsigned int ntzc_tap_door(const struct ntzc_tap *tap);
+int ntzc_tap_set_filter(struct ntzc_tap *tap, const struct ntzc_filter *filter);
 int ntzc_tap_stats(struct ntzc_tap *tap, struct ntzc_tap_stats *stats);
 int ntzc_tap_peek(struct ntzc_tap *tap, struct ntzc_desc *descs, unsigned int n, int timeout_ms);
-int ntzc_tap_release(struct ntzc_tap *tap, const __u32 *handles, unsigned int n);
 int ntzc_tap_release_descs(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n);
 int ntzc_tap_tx_setup(struct ntzc_tap *tap, unsigned int n_bufs, unsigned int buf_size);
 const struct ntzc_tx_setup *ntzc_tap_tx_info(const struct ntzc_tap *tap);
 int ntzc_tap_reserve(struct ntzc_tap *tap, struct ntzc_desc *descs, unsigned int n, int timeout_ms);
 int ntzc_tap_submit(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n,
                     int timeout_ms);
+int ntzc_tap_add_target(struct ntzc_tap *tap, const char *interface, unsigned int ifindex,
+                        unsigned int *target);
+int ntzc_tap_forward(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n,
+                     unsigned int target, int timeout_ms);
 int ntzc_tap_drain(struct ntzc_tap *tap, int timeout_ms);
 """
 

@@ -2,7 +2,14 @@
 /*
  * Frames as one read gave them. A frame becomes a Python object only when it is
  * asked for; until then the batch itself owns it, as a descriptor.
+ *
+ * The batch exports all receive memory through the buffer protocol. While anything
+ * still has that, nothing of the batch goes back: its release waits for the last
+ * such view, and the frames made of it are pinned. So an array over the memory
+ * never shows a frame of its batch recycled, however long it is kept.
  */
+#include <string.h>
+
 #include "frames.h"
 
 PyTypeObject *batch_type;
@@ -11,27 +18,53 @@ struct batch {
 	PyObject_HEAD
 	struct memory *memory;
 	PyTypeObject *cls;		/* of the frames */
-	struct ntzc_desc *descs;
-	PyObject **made;		/* by index: the frame, or NULL: not made yet, or taken;
+	PyObject *store;		/* bytes: the descriptors; arrays over them outlive us */
+	struct ntzc_desc *descs;	/* there */
+	PyObject *array;		/* over the store, for Python to keep; NULL: none yet */
+	PyObject **made;		/* by index: the frame, NULL: not made yet, or TAKEN;
 					 * NULL until the first is made */
 	Py_ssize_t n;
 	Py_ssize_t n_made;		/* made or taken: if none, all are the batch's own */
 	Py_ssize_t next;		/* to take */
-	Py_ssize_t sent;		/* to send: how many were submitted */
-	bool released;
+	Py_ssize_t sent;		/* how many were submitted, from the first on */
+	struct batch *older, *newer;	/* in memory->viewed_batches while views > 0 */
+	Py_ssize_t views;		/* of the receive memory, exported by us */
+	bool released;			/* with views: goes back with the last */
 };
 
 typedef int (*read_fn)(struct ntzc_tap *tap, struct ntzc_desc *descs, unsigned int n,
 		       int timeout_ms);
-typedef int (*submit_fn)(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n,
-			 int timeout_ms);
+typedef int (*forward_fn)(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n,
+			  unsigned int target, int timeout_ms);
 
-/* A taken frame belongs to whoever took it: its descriptor no longer names anything */
-#define TAKEN 0xffffffffu
+/* In made: the frame belongs to whoever took it. Not a reference. */
+#define TAKEN Py_None
 
 static bool batch_owns(const struct batch *b, Py_ssize_t i)
 {
-	return !(b->made && b->made[i]) && b->descs[i].len != TAKEN;
+	return i >= b->sent && !(b->made && b->made[i]);
+}
+
+static struct frame *batch_made(const struct batch *b, Py_ssize_t i)
+{
+	if (!b->made || !b->made[i] || b->made[i] == TAKEN)
+		return NULL;
+	return (struct frame *)b->made[i];
+}
+
+static int batch_check(const struct batch *b)
+{
+	if (!b->memory->open) {
+		memory_closed(b->memory);
+		return -1;
+	}
+	if (b->released) {
+		PyErr_SetString(b->memory->released_error,
+				"the batch was given back; copy what is needed later, "
+				"or hold on to it by not releasing it");
+		return -1;
+	}
+	return 0;
 }
 
 static PyObject *batch_make(struct batch *b, Py_ssize_t i)
@@ -42,8 +75,8 @@ static PyObject *batch_make(struct batch *b, Py_ssize_t i)
 		PyErr_SetString(PyExc_IndexError, "no such frame in the batch");
 		return NULL;
 	}
-	if (b->released || b->descs[i].len == TAKEN) {
-		PyErr_SetString(b->memory->released_error, "the batch was given back");
+	if (b->released || i < b->sent || (b->made && b->made[i] == TAKEN)) {
+		PyErr_SetString(b->memory->released_error, "the packet is no longer the batch's");
 		return NULL;
 	}
 	if (!b->made) {
@@ -52,8 +85,11 @@ static PyObject *batch_make(struct batch *b, Py_ssize_t i)
 			return PyErr_NoMemory();
 	}
 	frame = frame_create(b->cls, b->memory, &b->descs[i]);
-	if (frame)
-		b->n_made++;
+	if (!frame)
+		return NULL;
+	b->n_made++;
+	if (b->views)
+		frame_pin((struct frame *)frame);
 	return frame;
 }
 
@@ -61,7 +97,7 @@ static PyObject *batch_item(PyObject *self, Py_ssize_t i)
 {
 	struct batch *b = (struct batch *)self;
 
-	if (i < 0 || i >= b->n || !b->made || !b->made[i]) {
+	if (i < 0 || i >= b->n || !batch_made(b, i)) {
 		PyObject *frame = batch_make(b, i);
 
 		if (!frame)
@@ -74,17 +110,18 @@ static PyObject *batch_item(PyObject *self, Py_ssize_t i)
 /* The frame alone, no longer the batch's */
 static PyObject *batch_take_at(struct batch *b, Py_ssize_t i)
 {
-	PyObject *frame;
+	PyObject *frame = (PyObject *)batch_made(b, i);
 
-	if (b->made && b->made[i]) {
-		frame = b->made[i];
-		b->made[i] = NULL;
-	} else {
+	if (b->views) {
+		PyErr_SetString(b->memory->view_error, "a view of the batch is still in use");
+		return NULL;
+	}
+	if (!frame) {
 		frame = batch_make(b, i);
 		if (!frame)
 			return NULL;
 	}
-	b->descs[i].len = TAKEN;
+	b->made[i] = TAKEN;
 	return frame;
 }
 
@@ -103,23 +140,30 @@ static Py_ssize_t batch_length(PyObject *self)
 	return ((struct batch *)self)->n;
 }
 
-static void batch_let_go(struct batch *b)
+/* Give back what no frame object owns */
+static void batch_give_back(struct batch *b)
 {
 	Py_ssize_t i;
 
-	if (b->released)
-		return;
-	b->released = true;
 	if (!b->n_made) {
 		memory_give_back_run(b->memory, b->descs + b->sent, b->n - b->sent);
 		return;
 	}
-	for (i = b->sent; i < b->n; i++) {
-		if (b->made[i])
-			frame_let_go((struct frame *)b->made[i]);
-		else if (batch_owns(b, i))
-			memory_give_back(b->memory, b->descs[i].handle);
-	}
+	for (i = b->sent; i < b->n; i++)
+		if (batch_owns(b, i))
+			memory_give_back(b->memory, &b->descs[i]);
+}
+
+static void batch_let_go(struct batch *b)
+{
+	Py_ssize_t i;
+
+	b->released = true;
+	for (i = b->sent; b->n_made && i < b->n; i++)
+		if (batch_made(b, i))
+			frame_let_go(batch_made(b, i));
+	if (!b->views)
+		batch_give_back(b);
 }
 
 static PyObject *batch_release(PyObject *self, PyObject *unused)
@@ -146,18 +190,179 @@ static PyObject *batch_exit(PyObject *self, PyObject *args)
 	return batch_release(self, NULL);
 }
 
+static int batch_getbuffer(PyObject *self, Py_buffer *view, int flags)
+{
+	struct batch *b = (struct batch *)self;
+	struct memory *m = b->memory;
+	Py_ssize_t i;
+
+	view->obj = NULL;
+	if (batch_check(b) < 0)
+		return -1;
+	if (PyBuffer_FillInfo(view, self, m->rx, (Py_ssize_t)m->rx_bytes, 1, flags) < 0)
+		return -1;
+	if (b->views++)
+		return 0;
+	b->newer = NULL;
+	b->older = m->viewed_batches;
+	if (b->older)
+		b->older->newer = b;
+	m->viewed_batches = b;
+	for (i = b->sent; b->n_made && i < b->n; i++)
+		if (batch_made(b, i))
+			frame_pin(batch_made(b, i));
+	return 0;
+}
+
+static void batch_releasebuffer(PyObject *self, Py_buffer *view)
+{
+	struct batch *b = (struct batch *)self;
+	Py_ssize_t i;
+
+	(void)view;
+	if (--b->views)
+		return;
+	if (b->newer)
+		b->newer->older = b->older;
+	else
+		b->memory->viewed_batches = b->older;
+	if (b->older)
+		b->older->newer = b->newer;
+	for (i = b->sent; b->n_made && i < b->n; i++)
+		if (batch_made(b, i))
+			frame_unpin(batch_made(b, i));
+	if (b->released)
+		batch_give_back(b);
+}
+
+unsigned int batches_viewed(const struct memory *m, struct ntzc_desc *descs)
+{
+	const struct batch *b;
+	unsigned int n = 0;
+	Py_ssize_t i;
+
+	for (b = m->viewed_batches; b; b = b->older) {
+		for (i = b->sent; i < b->n; i++) {
+			if (!batch_owns(b, i))
+				continue; /* a frame of its own, which is pinned */
+			if (descs)
+				descs[n] = b->descs[i];
+			n++;
+		}
+	}
+	return n;
+}
+
+/* The descriptors, immutable: room for more than there are */
+static PyObject *batch_store(PyObject *self, PyObject *unused)
+{
+	struct batch *b = (struct batch *)self;
+
+	(void)unused;
+	return batch_check(b) < 0 ? NULL : Py_NewRef(b->store);
+}
+
+/* memcpy() of a few bytes, as headers are, without a call; pieces may overlap */
+static inline void copy_short(unsigned char *to, const unsigned char *from, size_t n)
+{
+	if (n >= 8) {
+		memcpy(to, from, 8);
+		memcpy(to + n - 8, from + n - 8, 8);
+	} else if (n >= 4) {
+		memcpy(to, from, 4);
+		memcpy(to + n - 4, from + n - 4, 4);
+	} else if (n) {
+		to[0] = from[0];
+		to[n / 2] = from[n / 2];
+		to[n - 1] = from[n - 1];
+	}
+}
+
+/*
+ * Copy the first bytes of each frame, one row a frame, zeros after a shorter one. All are
+ * in the same mapping. What a row costs is what an array of frames costs: inlined for the
+ * widths that need no call, and whatever does not change is looked up before the loop.
+ */
+static inline __attribute__((always_inline)) int
+gather_rows(const struct batch *b, unsigned char *row, size_t width)
+{
+	const struct memory *m = b->memory;
+	const bool tx = b->n && b->descs->handle & NTZC_HANDLE_TX;
+	const unsigned char *base = tx ? m->tx : m->rx;
+	const uint64_t bytes = tx ? m->tx_bytes : m->rx_bytes;
+	/* a whole row fits at offsets below this */
+	const uint64_t limit = width <= bytes ? bytes - width + 1 : 0;
+	const struct ntzc_desc *desc = b->descs, *end = desc + b->n;
+
+	for (; desc != end; desc++, row += width) {
+		if (desc->len >= width && desc->offset < limit) {
+			if (width == 1)
+				*row = base[desc->offset];
+			else if (width <= 16)
+				copy_short(row, base + desc->offset, width);
+			else
+				memcpy(row, base + desc->offset, width);
+		} else {
+			size_t len = desc->len < width ? desc->len : width;
+			const unsigned char *data = memory_bytes(m, desc);
+
+			if (!data)
+				return -1;
+			memcpy(row, data, len);
+			memset(row + len, 0, width - len);
+		}
+	}
+	return 0;
+}
+
+static int gather(const struct batch *b, unsigned char *row, size_t width)
+{
+	if (width == 1)
+		return gather_rows(b, row, 1);
+	if (width <= 16)
+		return gather_rows(b, row, width);
+	return gather_rows(b, row, width);
+}
+
+static PyObject *batch_gather(PyObject *self, PyObject *arg)
+{
+	struct batch *b = (struct batch *)self;
+	Py_ssize_t width = PyLong_AsSsize_t(arg);
+	PyObject *out;
+
+	if (width < 0) {
+		if (!PyErr_Occurred())
+			PyErr_Format(PyExc_ValueError,
+				     "a packet has no %zd bytes: ask for 0 or more", width);
+		return NULL;
+	}
+	if (batch_check(b) < 0)
+		return NULL;
+	if (width && b->n > PTRDIFF_MAX / width)
+		return PyErr_NoMemory();
+	out = PyByteArray_FromStringAndSize(NULL, b->n * width);
+	if (!out)
+		return NULL;
+	if (gather(b, (unsigned char *)PyByteArray_AsString(out), (size_t)width) < 0) {
+		Py_DECREF(out);
+		return NULL;
+	}
+	return out;
+}
+
 /* Copy a frame into a reserved buffer, and note its length and tag */
 static PyObject *batch_put(PyObject *self, PyObject *args)
 {
 	struct batch *b = (struct batch *)self;
 	struct ntzc_desc *desc;
+	unsigned char *room;
 	Py_ssize_t i;
 	Py_buffer data;
 	int tci;
 
 	if (!PyArg_ParseTuple(args, "ny*i", &i, &data, &tci))
 		return NULL;
-	if (b->released || i < b->sent || i >= b->n || !batch_owns(b, i) ||
+	if (b->released || i < 0 || i >= b->n || !batch_owns(b, i) ||
 	    !(b->descs[i].handle & NTZC_HANDLE_TX)) {
 		PyErr_SetString(PyExc_IndexError, "no such buffer to fill");
 		goto fail;
@@ -168,12 +373,8 @@ static PyObject *batch_put(PyObject *self, PyObject *args)
 			     (unsigned int)desc->len);
 		goto fail;
 	}
-	if (desc->offset > b->memory->tx_bytes ||
-	    desc->len > b->memory->tx_bytes - desc->offset) {
-		PyErr_SetString(PyExc_SystemError, "a descriptor points outside the mapping");
-		goto fail;
-	}
-	if (PyBuffer_ToContiguous(b->memory->tx + desc->offset, &data, data.len, 'C') < 0)
+	room = memory_bytes(b->memory, desc);
+	if (!room || PyBuffer_ToContiguous(room, &data, data.len, 'C') < 0)
 		goto fail;
 	desc->len = (__u32)data.len;
 	desc->flags = tci >= 0 ? NTZC_TX_VLAN : 0;
@@ -186,23 +387,32 @@ fail:
 	return NULL;
 }
 
-/* Submit what was not submitted yet, without waiting. What was taken is no longer ours. */
-static PyObject *batch_submit(PyObject *self, PyObject *address)
+/* Whether its frames can be handed over: all that is left is ours alone */
+static int batch_check_whole(const struct batch *b)
+{
+	if (batch_check(b) < 0)
+		return -1;
+	if (b->views || b->n_made) {
+		PyErr_SetString(b->memory->view_error,
+				"an array over the batch, or a packet of it, is still in use; "
+				"drop it first");
+		return -1;
+	}
+	return 0;
+}
+
+/* Hand over what is left, without waiting; what the kernel took is no longer ours */
+static PyObject *batch_forward(PyObject *self, PyObject *args)
 {
 	struct batch *b = (struct batch *)self;
-	unsigned long long function = PyLong_AsUnsignedLongLong(address);
+	unsigned long long function;
+	unsigned int target;
 	int n;
 
-	if (PyErr_Occurred())
+	if (!PyArg_ParseTuple(args, "KI", &function, &target) || batch_check_whole(b) < 0)
 		return NULL;
-	if (!b->memory->open)
-		return memory_closed(b->memory);
-	if (b->released || b->n_made) {
-		PyErr_SetString(PyExc_ValueError, "a batch is submitted whole");
-		return NULL;
-	}
-	n = ((submit_fn)(uintptr_t)function)(b->memory->tap, b->descs + b->sent,
-					     (unsigned int)(b->n - b->sent), 0);
+	n = ((forward_fn)(uintptr_t)function)(b->memory->tap, b->descs + b->sent,
+					      (unsigned int)(b->n - b->sent), target, 0);
 	if (n > 0)
 		b->sent += n;
 	return PyLong_FromLong(n);
@@ -216,11 +426,12 @@ PyObject *batch_create(PyTypeObject *cls, struct memory *m, PyTypeObject *frames
 		return NULL;
 	b->memory = (struct memory *)Py_NewRef((PyObject *)m);
 	b->cls = (PyTypeObject *)Py_NewRef((PyObject *)frames);
-	b->descs = PyMem_Malloc((size_t)room * sizeof(*b->descs));
-	if (!b->descs) {
+	b->store = PyBytes_FromStringAndSize(NULL, room * (Py_ssize_t)sizeof(*b->descs));
+	if (!b->store) {
 		Py_DECREF((PyObject *)b);
-		return PyErr_NoMemory();
+		return NULL;
 	}
+	b->descs = (struct ntzc_desc *)(void *)PyBytes_AsString(b->store);
 	return (PyObject *)b;
 }
 
@@ -241,17 +452,14 @@ static void batch_dealloc(PyObject *self)
 	Py_ssize_t i;
 
 	/* frames that somebody else also has live on: only what is ours alone goes */
-	if (b->n_made) {
-		for (i = b->sent; i < b->n; i++) {
-			if (!b->released && batch_owns(b, i))
-				memory_give_back(b->memory, b->descs[i].handle);
-			Py_XDECREF(b->made[i]);
-		}
-	} else if (!b->released) {
-		memory_give_back_run(b->memory, b->descs + b->sent, b->n - b->sent);
-	}
-	PyMem_Free(b->descs);
+	if (!b->released)
+		batch_give_back(b);
+	for (i = 0; b->n_made && i < b->n; i++)
+		if (batch_made(b, i))
+			Py_DECREF(b->made[i]);
 	PyMem_Free(b->made);
+	Py_XDECREF(b->array);
+	Py_XDECREF(b->store);
 	Py_DECREF((PyObject *)b->cls);
 	Py_DECREF((PyObject *)b->memory);
 	((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
@@ -265,18 +473,40 @@ static PyMethodDef batch_methods[] = {
 	  "_take() -> frame or None: the next one, no longer the batch's." },
 	{ "_put", batch_put, METH_VARARGS,
 	  "_put(index, data, tci): copy a frame into a reserved buffer; tci < 0: no tag." },
-	{ "_submit", batch_submit, METH_O,
-	  "_submit(function) -> int: hand what is left to ntzc_tap_submit." },
+	{ "_forward", batch_forward, METH_VARARGS,
+	  "_forward(function, target) -> int: hand what is left to ntzc_tap_forward." },
+	{ "_store", batch_store, METH_NOARGS,
+	  "_store() -> bytes: struct ntzc_desc of each frame, and room after them." },
+	{ "_gather", batch_gather, METH_O,
+	  "_gather(width): a bytearray of the first bytes of each frame, one after another." },
 	{ "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL },
 	{ "__enter__", batch_enter, METH_NOARGS, NULL },
 	{ "__exit__", batch_exit, METH_VARARGS, NULL },
 	{ NULL, NULL, 0, NULL },
 };
 
+static PyObject *batch_released(PyObject *self, void *unused)
+{
+	const struct batch *b = (const struct batch *)self;
+
+	(void)unused;
+	return PyBool_FromLong(b->released || !b->memory->open);
+}
+
 static PyMemberDef batch_members[] = {
-	{ "released", T_BOOL, offsetof(struct batch, released), READONLY,
-	  "Whether its packets were given back." },
+	{ "_array", T_OBJECT, offsetof(struct batch, array), 0,
+	  "An array over _store(), or None." },
+	{ "_memory", T_OBJECT_EX, offsetof(struct batch, memory), READONLY, "Of the tap." },
+	{ "_made", T_PYSSIZET, offsetof(struct batch, n_made), READONLY,
+	  "How many frames became objects." },
+	{ "_sent", T_PYSSIZET, offsetof(struct batch, sent), READONLY,
+	  "How many were submitted, from the first on." },
 	{ NULL, 0, 0, 0, NULL },
+};
+
+static PyGetSetDef batch_getset[] = {
+	{ "released", batch_released, NULL, "Whether it can no longer be looked at.", NULL },
+	{ NULL, NULL, NULL, NULL, NULL },
 };
 
 static PyType_Slot batch_slots[] = {
@@ -284,6 +514,9 @@ static PyType_Slot batch_slots[] = {
 	{ Py_tp_dealloc, batch_dealloc },
 	{ Py_tp_methods, batch_methods },
 	{ Py_tp_members, batch_members },
+	{ Py_tp_getset, batch_getset },
+	{ Py_bf_getbuffer, batch_getbuffer },
+	{ Py_bf_releasebuffer, batch_releasebuffer },
 	{ Py_sq_length, batch_length },
 	{ Py_sq_item, batch_item },
 	{ 0, NULL },

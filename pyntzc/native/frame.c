@@ -24,6 +24,23 @@ static void frame_unlink(struct frame *f)
 	f->next = f->prev = NULL;
 }
 
+static void frame_view(struct frame *f)
+{
+	if (!f->views++)
+		frame_link(f);
+}
+
+static void frame_unview(struct frame *f)
+{
+	if (--f->views)
+		return;
+	frame_unlink(f);
+	if (f->state == FRAME_RELEASED) {
+		f->state = FRAME_GONE;
+		memory_give_back(f->memory, &f->desc);
+	}
+}
+
 PyObject *frame_create(PyTypeObject *cls, struct memory *m, const struct ntzc_desc *desc)
 {
 	struct frame *f = (struct frame *)PyType_GenericAlloc(cls, 0);
@@ -42,7 +59,7 @@ void frame_let_go(struct frame *f)
 	f->state = FRAME_RELEASED;
 	if (!f->views) {
 		f->state = FRAME_GONE;
-		memory_give_back(f->memory, f->desc.handle);
+		memory_give_back(f->memory, &f->desc);
 	}
 }
 
@@ -65,34 +82,37 @@ static int frame_getbuffer(PyObject *self, Py_buffer *view, int flags)
 {
 	struct frame *f = (struct frame *)self;
 	bool tx = f->desc.handle & NTZC_HANDLE_TX;
-	uint64_t bytes = tx ? f->memory->tx_bytes : f->memory->rx_bytes;
-	unsigned char *base = tx ? f->memory->tx : f->memory->rx;
+	unsigned char *bytes;
 
 	view->obj = NULL;
 	if (frame_check(f) < 0)
 		return -1;
-	if (f->desc.offset > bytes || f->desc.len > bytes - f->desc.offset) {
-		PyErr_SetString(PyExc_SystemError, "a descriptor points outside the mapping");
+	bytes = memory_bytes(f->memory, &f->desc);
+	if (!bytes || PyBuffer_FillInfo(view, self, bytes, f->desc.len, !tx, flags) < 0)
 		return -1;
-	}
-	if (PyBuffer_FillInfo(view, self, base + f->desc.offset, f->desc.len, !tx, flags) < 0)
-		return -1;
-	if (!f->views++)
-		frame_link(f);
+	frame_view(f);
 	return 0;
 }
 
 static void frame_releasebuffer(PyObject *self, Py_buffer *view)
 {
-	struct frame *f = (struct frame *)self;
-
 	(void)view;
-	if (--f->views)
-		return;
-	frame_unlink(f);
-	if (f->state == FRAME_RELEASED) {
-		f->state = FRAME_GONE;
-		memory_give_back(f->memory, f->desc.handle);
+	frame_unview((struct frame *)self);
+}
+
+void frame_pin(struct frame *f)
+{
+	if (f->state == FRAME_HELD || f->state == FRAME_RELEASED) {
+		f->pinned = true;
+		frame_view(f);
+	}
+}
+
+void frame_unpin(struct frame *f)
+{
+	if (f->pinned) {
+		f->pinned = false;
+		frame_unview(f);
 	}
 }
 
@@ -165,6 +185,14 @@ static PyObject *frame_settle(PyObject *self, PyObject *taken)
 	Py_RETURN_NONE;
 }
 
+static PyObject *frame_describe(PyObject *self, PyObject *unused)
+{
+	const struct frame *f = (const struct frame *)self;
+
+	(void)unused;
+	return PyBytes_FromStringAndSize((const char *)&f->desc, sizeof(f->desc));
+}
+
 static Py_ssize_t frame_length(PyObject *self)
 {
 	return (Py_ssize_t)((struct frame *)self)->desc.len;
@@ -188,6 +216,7 @@ static PyMethodDef frame_methods[] = {
 	  "Again: no effect." },
 	{ "__enter__", frame_enter, METH_NOARGS, NULL },
 	{ "__exit__", frame_exit, METH_VARARGS, NULL },
+	{ "_describe", frame_describe, METH_NOARGS, "Its struct ntzc_desc." },
 	{ "_lend", frame_lend, METH_NOARGS, "Reserve it for a call that hands it over." },
 	{ "_settle", frame_settle, METH_O, "After _lend(): whether the kernel took it." },
 	{ NULL, NULL, 0, NULL },
@@ -204,11 +233,12 @@ static PyGetSetDef frame_getset[] = {
 	{ name, type, offsetof(struct frame, desc) + offsetof(struct ntzc_desc, field), READONLY, doc }
 
 static PyMemberDef frame_members[] = {
+	{ "_memory", T_OBJECT_EX, offsetof(struct frame, memory), READONLY, "Of the tap." },
 	DESC("timestamp_ns", T_ULONGLONG, timestamp,
-	     "When it came in, nanoseconds since the epoch (CLOCK_REALTIME)."),
+	     "When it came in, nanoseconds of the tap's clock (since the epoch by default)."),
 	DESC("orig_len", T_USHORT, orig_len,
 	     "Bytes on the wire, without FCS and without a stripped VLAN tag."),
-	DESC("queue", T_UBYTE, queue, "The card's receive queue that it came in on."),
+	DESC("queue", T_UBYTE, queue, "The card's receive queue that it came in on; tap.host_queue if the host sent it."),
 	DESC("hash", T_UINT, hash, "The receive-side-scaling hash, or 0."),
 	DESC("_handle", T_UINT, handle, NULL),
 	DESC("_offset", T_UINT, offset, NULL),

@@ -3,11 +3,12 @@
  * pyntzc._frames: Python objects that keep a frame held for as long as anything
  * can still read it.
  *
- *	Memory	a tap's mapping. Collects handles to give back; knows which
+ *	Memory	a tap's mapping. Collects frames to give back; knows which
  *		frames have views; unmaps when the last object that needs it dies.
  *	Frame	one held buffer, exporting its bytes through the buffer protocol.
  *		The kernel gets it back when it is released and no view is left.
- *	Batch	descriptors as one read gave them, and the frames made of them.
+ *	Batch	descriptors as one read gave them, and the frames made of them; exports
+ *		all receive memory, and is not given back while something has that.
  *
  * References run Batch -> Frame -> Memory and to nothing else, so there are no
  * cycles, and whatever dies is given back at once and not when a collector runs.
@@ -31,24 +32,26 @@
 
 #include "libntzc.h"
 
-#define PENDING_MAX 256
+#define PENDING_MAX 64
 
 struct frame;
+struct batch;
 
 struct memory {
 	PyObject_HEAD
 	struct ntzc_tap *tap;		/* NULL once destroyed */
 	bool open;			/* the kernel still hears of releases */
-	int (*release)(struct ntzc_tap *tap, const __u32 *handles, unsigned int n);
+	int (*release)(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n);
 	int (*detach)(struct ntzc_tap *tap, const struct ntzc_desc *keep, unsigned int n);
 	void (*destroy)(struct ntzc_tap *tap);
 	unsigned char *rx, *tx;
 	uint64_t rx_bytes, tx_bytes;
 	PyObject *released_error, *closed_error, *view_error;
-	struct frame *viewed;		/* frames with views */
-	unsigned int limit;		/* pending handles that are given back without being asked */
+	struct frame *viewed;		/* frames with views, pinned ones included */
+	struct batch *viewed_batches;	/* batches with views of the receive memory */
+	unsigned int limit;		/* pending ones that are given back without being asked */
 	unsigned int n_pending;
-	__u32 pending[PENDING_MAX];
+	struct ntzc_desc pending[PENDING_MAX];
 };
 
 enum frame_state {
@@ -64,6 +67,7 @@ struct frame {
 	struct ntzc_desc desc;
 	struct frame *next, *prev;	/* in memory->viewed while views > 0 */
 	Py_ssize_t views;
+	bool pinned;			/* one of the views is its batch's */
 	enum frame_state state;
 };
 
@@ -73,14 +77,26 @@ int memory_register(PyObject *module);
 int frame_register(PyObject *module);
 int batch_register(PyObject *module);
 
-/* A handle that nobody needs any more: given back with others, soon */
-void memory_give_back(struct memory *m, __u32 handle);
-/* The same for a run of descriptors */
+/* A frame that nobody needs any more: given back with others, soon */
+void memory_give_back(struct memory *m, const struct ntzc_desc *desc);
+/* The same for a run of them; a long one goes back at once */
 void memory_give_back_run(struct memory *m, const struct ntzc_desc *descs, Py_ssize_t n);
 /* Give back what is pending. Return: 0 or a negative errno. */
 int memory_flush(struct memory *m);
 /* Set the exception for a memory that is closed. Return: NULL. */
 PyObject *memory_closed(const struct memory *m);
+/* Where a descriptor's bytes are. Return: NULL with an exception if outside the mapping. */
+static inline unsigned char *memory_bytes(const struct memory *m, const struct ntzc_desc *desc)
+{
+	bool tx = desc->handle & NTZC_HANDLE_TX;
+	uint64_t bytes = tx ? m->tx_bytes : m->rx_bytes;
+
+	if (desc->offset > bytes || desc->len > bytes - desc->offset) {
+		PyErr_SetString(PyExc_SystemError, "a descriptor points outside the mapping");
+		return NULL;
+	}
+	return (tx ? m->tx : m->rx) + desc->offset;
+}
 
 /* A batch of class @cls with room for @room frames of class @frames, and with none */
 PyObject *batch_create(PyTypeObject *cls, struct memory *m, PyTypeObject *frames,
@@ -92,9 +108,15 @@ PyObject *batch_create(PyTypeObject *cls, struct memory *m, PyTypeObject *frames
  */
 int batch_read(PyObject *self, uintptr_t function, Py_ssize_t room);
 
+/* What is kept for views of batches: fill @descs unless NULL. Return: how many. */
+unsigned int batches_viewed(const struct memory *m, struct ntzc_desc *descs);
+
 /* A frame of class @cls that owns what @desc names. Return: a new reference or NULL. */
 PyObject *frame_create(PyTypeObject *cls, struct memory *m, const struct ntzc_desc *desc);
 /* Let go of it as soon as no view is left; does not flush */
 void frame_let_go(struct frame *f);
+/* Count a view of its batch's as one of its own, once; and no longer */
+void frame_pin(struct frame *f);
+void frame_unpin(struct frame *f);
 
 #endif /* PYNTZC_FRAMES_H */

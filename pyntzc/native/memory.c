@@ -6,45 +6,46 @@
 
 PyTypeObject *memory_type;
 
-void memory_give_back(struct memory *m, __u32 handle)
+static int memory_release(struct memory *m, const struct ntzc_desc *descs, Py_ssize_t n)
+{
+	Py_ssize_t done = 0;
+	int ret;
+
+	while (m->open && done < n) {
+		ret = m->release(m->tap, descs + done, (unsigned int)(n - done));
+		if (ret <= 0)
+			return ret;
+		done += ret;
+	}
+	return 0;
+}
+
+void memory_give_back(struct memory *m, const struct ntzc_desc *desc)
 {
 	if (!m->open)
 		return;
-	m->pending[m->n_pending++] = handle;
+	m->pending[m->n_pending++] = *desc;
 	if (m->n_pending >= m->limit)
 		memory_flush(m);
 }
 
 void memory_give_back_run(struct memory *m, const struct ntzc_desc *descs, Py_ssize_t n)
 {
-	Py_ssize_t done = 0;
+	Py_ssize_t i;
 
-	while (m->open && done < n) {
-		unsigned int at = m->n_pending;
-
-		while (done < n && at < PENDING_MAX)
-			m->pending[at++] = descs[done++].handle;
-		m->n_pending = at;
-		if (at >= m->limit)
-			memory_flush(m);
-	}
+	if (n >= (Py_ssize_t)m->limit)
+		memory_release(m, descs, n);
+	else
+		for (i = 0; i < n; i++)
+			memory_give_back(m, &descs[i]);
 }
 
 int memory_flush(struct memory *m)
 {
-	unsigned int n = m->n_pending, done = 0;
-	int ret;
+	unsigned int n = m->n_pending;
 
 	m->n_pending = 0;
-	if (!m->open)
-		return 0;
-	while (done < n) {
-		ret = m->release(m->tap, m->pending + done, n - done);
-		if (ret <= 0)
-			return ret;
-		done += (unsigned int)ret;
-	}
-	return 0;
+	return memory_release(m, m->pending, n);
 }
 
 PyObject *memory_closed(const struct memory *m)
@@ -63,19 +64,19 @@ static void memory_destroy(struct memory *m)
 		m->destroy(tap);
 }
 
-/* Return: the descriptors of all frames with views, and how many; NULL without memory */
+/* Return: the descriptors of all that views can show, and how many; NULL without memory */
 static struct ntzc_desc *memory_viewed(const struct memory *m, unsigned int *n)
 {
 	struct ntzc_desc *descs;
 	const struct frame *f;
-	unsigned int i = 0;
+	unsigned int room = batches_viewed(m, NULL);
 
 	for (f = m->viewed; f; f = f->next)
-		i++;
-	descs = PyMem_Malloc(i * sizeof(*descs));
+		room++;
+	descs = PyMem_Malloc(room * sizeof(*descs));
 	if (!descs)
 		return NULL;
-	*n = 0;
+	*n = batches_viewed(m, descs);
 	for (f = m->viewed; f; f = f->next)
 		descs[(*n)++] = f->desc;
 	return descs;
@@ -99,7 +100,7 @@ static int memory_close(struct memory *m, bool keep)
 	else
 		m->open = false; /* whatever happens, nothing of the parent's is released */
 	m->n_pending = 0;
-	if (!m->viewed) {
+	if (!m->viewed && !m->viewed_batches) {
 		memory_destroy(m);
 		return 0;
 	}
@@ -153,15 +154,22 @@ static PyObject *memory_batch(struct memory *m, PyObject *cls, PyObject *frames,
 	return batch_create((PyTypeObject *)cls, m, (PyTypeObject *)frames, room);
 }
 
-static PyObject *memory_read(PyObject *self, PyObject *args)
+/* Called for each batch: its arguments are not parsed by a format, which costs more than the rest */
+static PyObject *memory_read(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
 {
 	struct memory *m = (struct memory *)self;
-	PyObject *cls, *frames, *batch;
-	unsigned long long function;
+	PyObject *batch;
+	void *function;
 	Py_ssize_t room;
 	int n;
 
-	if (!PyArg_ParseTuple(args, "OOKn", &cls, &frames, &function, &room))
+	if (n_args != 4) {
+		PyErr_SetString(PyExc_TypeError, "read(cls, frames, function, room)");
+		return NULL;
+	}
+	function = PyLong_AsVoidPtr(args[2]);
+	room = PyNumber_AsSsize_t(args[3], PyExc_OverflowError);
+	if (PyErr_Occurred())
 		return NULL;
 	if (!m->open)
 		return memory_closed(m);
@@ -170,7 +178,7 @@ static PyObject *memory_read(PyObject *self, PyObject *args)
 			     NTZC_MAX_RING, room);
 		return NULL;
 	}
-	batch = memory_batch(m, cls, frames, room);
+	batch = memory_batch(m, args[0], args[1], room);
 	if (!batch)
 		return NULL;
 	n = batch_read(batch, (uintptr_t)function, room);
@@ -210,7 +218,8 @@ static PyObject *memory_new(PyTypeObject *cls, PyObject *args, PyObject *kwargs)
 	if (!m)
 		return NULL;
 	m->tap = (struct ntzc_tap *)(uintptr_t)tap;
-	m->release = (int (*)(struct ntzc_tap *, const __u32 *, unsigned int))(uintptr_t)release;
+	m->release = (int (*)(struct ntzc_tap *, const struct ntzc_desc *,
+			      unsigned int))(uintptr_t)release;
 	m->detach = (int (*)(struct ntzc_tap *, const struct ntzc_desc *,
 			     unsigned int))(uintptr_t)detach;
 	m->destroy = (void (*)(struct ntzc_tap *))(uintptr_t)destroy;
@@ -245,7 +254,7 @@ static PyMethodDef memory_methods[] = {
 	{ "flush", memory_flush_method, METH_NOARGS,
 	  "flush() -> int: give back what waits for that; 0 or a negative errno." },
 	{ "set_tx", memory_set_tx, METH_VARARGS, "set_tx(address, bytes): transmit memory." },
-	{ "read", memory_read, METH_VARARGS,
+	{ "read", (PyCFunction)(void (*)(void))memory_read, METH_FASTCALL,
 	  "read(cls, frames, function, room) -> a batch, or 0, or a negative errno." },
 	{ "empty", memory_empty, METH_VARARGS, "empty(cls, frames) -> a batch of none." },
 	{ NULL, NULL, 0, NULL },
@@ -255,7 +264,7 @@ static PyMemberDef memory_members[] = {
 	{ "open", T_BOOL, offsetof(struct memory, open), READONLY,
 	  "Whether the kernel still hears of releases." },
 	{ "n_pending", T_UINT, offsetof(struct memory, n_pending), READONLY,
-	  "Handles that wait to be given back." },
+	  "Frames that wait to be given back." },
 	{ NULL, 0, 0, 0, NULL },
 };
 

@@ -24,6 +24,10 @@ class ViewInUseError(NtzcError, BufferError):
     """A memoryview of a buffer is still alive where the buffer is to change its owner."""
 
 
+class FilterError(NtzcError, ValueError):
+    """The filter does not compile, or the kernel does not take it; the old one stays in place."""
+
+
 class NtzcOSError(NtzcError, OSError):
     """An error that the kernel reported; ``errno`` tells which."""
 
@@ -72,6 +76,10 @@ class VersionError(NtzcOSError):
     """The kernel's module speaks another version of the ABI (EPROTONOSUPPORT, ENOTTY)."""
 
 
+class UnsupportedError(NtzcOSError):
+    """The kernel's module cannot do what was asked for (EOPNOTSUPP): load a newer one."""
+
+
 class TimedOutError(NtzcOSError, TimeoutError):
     """The card did not get done in time (ETIMEDOUT)."""
 
@@ -89,6 +97,7 @@ _CLASSES: dict[int, type[NtzcOSError]] = {
     errno.EINVAL: InvalidArgumentError,
     errno.EPROTONOSUPPORT: VersionError,
     errno.ENOTTY: VersionError,
+    errno.EOPNOTSUPP: UnsupportedError,
     errno.ETIMEDOUT: TimedOutError,
 }
 
@@ -97,15 +106,16 @@ _CLASSES: dict[int, type[NtzcOSError]] = {
 _OPENING = {
     errno.ENODEV: "no NTZC card has this name; 'ntzc list' shows them, 'ntzc attach' adds one",
     errno.EBUSY: "the card has as many taps as it can have; close one",
-    errno.EINVAL: "the card does not have all of these queues, or a size is out of range",
 }
 
 
-def os_error(code: int, what: str | None = None, *, opening: bool = False) -> NtzcOSError:
+def os_error(
+    code: int, what: str | None = None, *, opening: bool = False, hint: str | None = None
+) -> NtzcOSError:
     """Return the exception for libntzc's result *code*, a negative errno.
 
     *what* names the interface or device concerned; *opening* says that the call looked for
-    a card or opened a tap, when ENODEV means that there is none.
+    a card or opened a tap, when ENODEV means that there is none. *hint* replaces the text.
     """
     number = -code
     cls = _CLASSES.get(number, NtzcOSError)
@@ -114,6 +124,7 @@ def os_error(code: int, what: str | None = None, *, opening: bool = False) -> Nt
     text = _OPENING.get(number) if opening else None
     if cls is PortGoneError:
         text = "the card is gone; open a new tap when it is back"
+    text = hint or text
     if text is None:
         text = ffi.string(lib.ntzc_strerror(code)).decode()
     return cls(number, text, what) if what is not None else cls(number, text)

@@ -16,6 +16,8 @@ from typing import Any, Self
 from pyntzc import _frames
 from pyntzc._errors import ClosedError, NtzcOSError, ReleasedError, ViewInUseError, os_error
 from pyntzc._libntzc import ffi, lib
+from pyntzc._options import DOOR_NAMES
+from pyntzc._stats import bits
 
 BATCH = 64
 """Frames that are dealt with at a time unless somebody says otherwise."""
@@ -38,7 +40,7 @@ def time_left(deadline: float | None) -> float | None:
     return None if deadline is None else deadline - time.monotonic()
 
 
-_RELEASE = address_of(ffi.addressof(lib, "ntzc_tap_release"))
+_RELEASE = address_of(ffi.addressof(lib, "ntzc_tap_release_descs"))
 _DETACH = address_of(ffi.addressof(lib, "ntzc_tap_detach"))
 _DESTROY = address_of(ffi.addressof(lib, "ntzc_tap_destroy"))
 
@@ -46,7 +48,9 @@ _DESTROY = address_of(ffi.addressof(lib, "ntzc_tap_destroy"))
 class Handle:
     """An open tap of libntzc, and the memory that outlives it while views need it."""
 
-    def __init__(self, tap: Any, interface: str, tx: tuple[int, int]) -> None:
+    def __init__(
+        self, tap: Any, interface: str, tx: tuple[int, int], filter: str | int | None
+    ) -> None:
         info = lib.ntzc_tap_info(tap)
         memory = ffi.cast("struct ntzc_tap_memory *", tap)
         self._tap = tap
@@ -54,8 +58,9 @@ class Handle:
         self._tx_ready = False
         self._fd: int = lib.ntzc_tap_fd(tap)
         self._interface = interface
+        self._filter = filter
         self._closed = False
-        self._lock = threading.Lock()  # a call into libntzc, against the end of the tap
+        self._lock = threading.RLock()  # a call into libntzc, against the end of the tap
         # what dies unreleased waits for company, but never holds much of the quota
         limit = min(max(info.quota // 4, 1), BATCH)
         self._memory = _frames.Memory(
@@ -72,8 +77,14 @@ class Handle:
         )
         self.port_id: int = info.port_id
         """The card's :attr:`Port.id`."""
-        self.queues: tuple[int, ...] = _bits(info.queues)
+        self.tap_id: int = info.tap_id
+        """Names it among the card's taps, see :meth:`Port.taps`."""
+        self.door: str = DOOR_NAMES[lib.ntzc_tap_door(tap)]
+        """How it speaks to the kernel: 'rings' that both share, or 'calls'."""
+        self.queues: tuple[int, ...] = bits(info.queues)
         """The card's receive queues that it reads."""
+        self.host_queue: int = info.n_queues
+        """The :attr:`Packet.queue` of what the host sent."""
         self.ring_size: int = info.ring_size
         """Frames that may wait, per queue."""
         self.quota: int = info.quota
@@ -151,7 +162,7 @@ class Handle:
     def _abandon(self) -> None:
         """In a forked child: let go of the parent's tap, touching nothing of it."""
         self._closed = True
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._memory.close(False)
 
     def _wait(self, events: int, deadline: float | None) -> bool:
@@ -190,18 +201,37 @@ class Handle:
         return True
 
 
-# the taps of this process, so that a forked child can let go of them
+# The taps of this process. A child must find none in the middle of a call, and lets go of all.
 _taps: weakref.WeakSet[Handle] = weakref.WeakSet()
+_forking: list[Handle] = []
+_fork_lock = threading.RLock()
 
 
-def _abandon_all() -> None:
-    for tap in list(_taps):
+def _before_fork() -> None:
+    _fork_lock.acquire()
+    _forking[:] = _taps
+    for tap in _forking:
+        tap._lock.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    for tap in _forking:
+        tap._lock.release()
+    _forking.clear()
+    _fork_lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _fork_lock
+    _fork_lock = threading.RLock()
+    for tap in _forking:
         tap._abandon()
+    _forking.clear()
     _taps.clear()
 
 
-os.register_at_fork(after_in_child=_abandon_all)
-
-
-def _bits(mask: int) -> tuple[int, ...]:
-    return tuple(bit for bit in range(mask.bit_length()) if mask >> bit & 1)
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _RX_VLAN: int = lib.NTZC_RX_VLAN
+_RX_HOST: int = lib.NTZC_RX_HOST
 _L3_OK: int = lib.NTZC_RX_L3_OK
 _L3_BAD: int = lib.NTZC_RX_L3_BAD
 _L4_OK: int = lib.NTZC_RX_L4_OK
@@ -109,6 +110,11 @@ class Packet(_frames.Frame):
         """The TCP, UDP or SCTP checksum, as the card judged it."""
         return self._verdict(_L4_OK, _L4_BAD)
 
+    @property
+    def from_host(self) -> bool:
+        """Whether the host's own stack sent it; see *host* of :func:`open`."""
+        return bool(self._flags & _RX_HOST)
+
     def _verdict(self, ok: int, bad: int) -> Checksum:
         if self._flags & bad:
             return Checksum.BAD
@@ -124,20 +130,6 @@ class Packet(_frames.Frame):
     def __repr__(self) -> str:
         state = "released" if self.released else f"queue {self.queue}"
         return f"<pyntzc.Packet of {len(self)} bytes, {self.timestamp_ns} ns, {state}>"
-
-
-class Batch(_frames.Batch[Packet]):
-    """Packets that came in together: ``len()``, indexing and iteration. A context manager.
-
-    A packet that is taken out of it belongs to both: it goes back when the batch is
-    released, or, if the batch merely dies, when the packet does. :meth:`release` is one
-    call for all; again: no effect.
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"<pyntzc.Batch of {len(self)} packets{', released' if self.released else ''}>"
 
 
 class TxBuffer:

@@ -26,8 +26,9 @@ _LOW = 0xFFFFFFFF
 # enhanced packet block: type, length, interface, time high and low, captured, original
 _HEAD = struct.Struct("<7I")
 _HEAD_TYPE = 6
-# epb_queue, no more options, length again
-_TAIL = struct.Struct("<HHIII")
+# epb_flags: direction, nothing else told; epb_queue; no more options; length again
+_TAIL = struct.Struct("<HHIHHIII")
+_INBOUND, _OUTBOUND = 1, 2
 _PAD = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 
@@ -66,13 +67,18 @@ class Writer:
         )
         self._file.write(head)
         self._file.write(data)
-        self._file.write(pad + _TAIL.pack(6, 4, packet.queue, 0, total))
+        way = _OUTBOUND if packet.from_host else _INBOUND
+        self._file.write(pad + _TAIL.pack(2, 4, way, 6, 4, packet.queue, 0, total))
         self.packets += 1
 
     def write_statistics(
-        self, time_ns: int, *, received: int, dropped_card: int, dropped_tap: int
+        self, time_ns: int, *, received: int, filtered: int, dropped_card: int, dropped_tap: int
     ) -> None:
-        """Append what the interface received, and what the card and the tap dropped."""
+        """Append what the interface received, and of those, what was lost where.
+
+        *received* came in, *filtered* of those were wanted; *dropped_card* did not come in
+        for want of a buffer, and *dropped_tap* were wanted and did not reach the program.
+        """
         self._blocks.write_block(
             self._section.new_member(
                 pcapng.blocks.InterfaceStatistics,
@@ -82,6 +88,7 @@ class Writer:
                 options={
                     "isb_ifrecv": received,
                     "isb_ifdrop": dropped_card,
+                    "isb_filteraccept": filtered,
                     "isb_osdrop": dropped_tap,
                     "isb_usrdeliv": self.packets,
                 },

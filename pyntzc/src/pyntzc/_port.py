@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 from collections.abc import Iterator
 from os import PathLike, fsencode
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, Self
 
 from pyntzc._errors import ClosedError, os_error
 from pyntzc._libntzc import ffi, lib
+from pyntzc._stats import TapInfo, tap_info
 
 
 class PortFlag(enum.IntFlag):
@@ -28,6 +30,12 @@ class Feature(enum.IntFlag):
     RX = lib.NTZC_FEATURE_RX
     TX = lib.NTZC_FEATURE_TX
     FORWARD = lib.NTZC_FEATURE_FORWARD
+    RINGS = lib.NTZC_FEATURE_RINGS
+    FILTER = lib.NTZC_FEATURE_FILTER
+    FANOUT = lib.NTZC_FEATURE_FANOUT
+    TARGETS = lib.NTZC_FEATURE_TARGETS
+    STACK = lib.NTZC_FEATURE_STACK
+    BUSY_POLL = lib.NTZC_FEATURE_BUSY_POLL
 
 
 class PortStats(NamedTuple):
@@ -69,6 +77,28 @@ class PortStats(NamedTuple):
     """Frames that the card has to send, of all taps."""
     resets: int
     """Times that the driver reset a hung card."""
+    stack_rx: int
+    """Frames copied to the host's stack."""
+    stack_tx: int
+    """Frames that the host's stack sent."""
+    stack_dropped: int
+    """Frames of either kind, dropped for want of memory or buffers."""
+
+
+class PortPolicy(NamedTuple):
+    """What the administrator lets a card's users do; see :meth:`Port.set_policy`."""
+
+    stack: str
+    """Of the host's network stack: 'off', it has no part in the card, or 'copy', it gets a
+    copy of each frame, and can send."""
+    quota: int
+    """Frames that a tap may hold, per queue, unless it asks for another number."""
+    quota_max: int
+    """The most that a tap gets, whatever it asks for, per queue; 0 for no limit."""
+
+
+_STACKS = {"off": lib.NTZC_STACK_OFF, "copy": lib.NTZC_STACK_COPY}
+_STACK_NAMES = {number: name for name, number in _STACKS.items()}
 
 
 class Port(NamedTuple):
@@ -98,8 +128,8 @@ class Port(NamedTuple):
     """Of the card, or -1."""
     flags: PortFlag
     """State of the interface."""
-    taps: int
-    """Taps that are attached, of all programs."""
+    n_taps: int
+    """Taps that are attached, of all programs; :meth:`taps` tells of each."""
     memory_bytes: int
     """Memory that the receive pool takes, metadata included."""
     mac: str
@@ -136,8 +166,32 @@ class Port(NamedTuple):
         with Device(device) as opened:
             opened.configure(self, buf_size=buf_size, buffers=buffers)
 
+    def taps(self, *, device: str | PathLike[str] | None = None) -> _Taps:
+        """Return who has a tap on it and what each holds; see :meth:`Device.taps`."""
+        with Device(device) as opened:
+            return [*opened.taps(self)]
+
+    @property
+    def policy(self) -> PortPolicy:
+        """What its users may do now; :meth:`Device.policy` asks another device node."""
+        with Device() as opened:
+            return opened.policy(self)
+
+    def set_policy(
+        self,
+        *,
+        stack: str | None = None,
+        quota: int | None = None,
+        quota_max: int | None = None,
+        device: str | PathLike[str] | None = None,
+    ) -> PortPolicy:
+        """Change what its users may do; see :meth:`Device.set_policy`."""
+        with Device(device) as opened:
+            return opened.set_policy(self, stack=stack, quota=quota, quota_max=quota_max)
+
 
 _Ports = list[Port]  # within Port, list is the method
+_Taps = list[TapInfo]
 
 
 def _port(info: Any) -> Port:
@@ -154,7 +208,7 @@ def _port(info: Any) -> Port:
         frame_max=info.frame_max,
         numa_node=info.numa_node,
         flags=PortFlag(info.flags),
-        taps=info.n_taps,
+        n_taps=info.n_taps,
         memory_bytes=info.pool_bytes,
         mac=":".join(f"{byte:02x}" for byte in info.mac[0:6]),
     )
@@ -253,3 +307,67 @@ class Device:
         code = lib.ntzc_port_config(self._open(), config)
         if code < 0:
             raise os_error(code, port.name or port.bus)
+
+    def taps(self, port: Port) -> Iterator[TapInfo]:
+        """Go through all taps on *port*, of all programs. Needs CAP_NET_ADMIN.
+
+        Raises :class:`PermissionDeniedError`, :class:`PortGoneError`.
+        """
+        cursor = ffi.new("__u32 *")
+        info = ffi.new("struct ntzc_tap_info *")
+        while (code := lib.ntzc_tap_next(self._open(), port.id, cursor, info)) > 0:
+            yield tap_info(info)
+        if code < 0:
+            raise self._refusal(code, port)
+
+    def policy(self, port: Port) -> PortPolicy:
+        """Return what the users of *port* may do now."""
+        return self._policy(port, {})
+
+    def set_policy(
+        self,
+        port: Port,
+        *,
+        stack: str | None = None,
+        quota: int | None = None,
+        quota_max: int | None = None,
+    ) -> PortPolicy:
+        """Change what the users of *port* may do, and return what is in use then.
+
+        None leaves a value as it is. *stack* is 'off' or 'copy'; *quota* and *quota_max* are
+        frames per queue, for taps that are opened later; 0 lets the pool's size decide, and
+        sets no limit. Needs CAP_NET_ADMIN. Raises :class:`PermissionDeniedError`,
+        :class:`InvalidArgumentError`, :class:`PortGoneError`.
+        """
+        fields = {}
+        if stack is not None:
+            if stack not in _STACKS:
+                raise ValueError(f"stack is 'off' or 'copy', not {stack!r}")
+            fields["stack"] = _STACKS[stack]
+        for name, value in (("quota", quota), ("quota_max", quota_max)):
+            if value is None:
+                continue
+            if not 0 <= value < 1 << 32:
+                raise ValueError(f"{name} is a number of frames, 0 or more, not {value}")
+            fields[name] = value
+        return self._policy(port, fields)
+
+    def _policy(self, port: Port, fields: dict[str, int]) -> PortPolicy:
+        named = {
+            "stack": lib.NTZC_POLICY_STACK,
+            "quota": lib.NTZC_POLICY_QUOTA,
+            "quota_max": lib.NTZC_POLICY_QUOTA_MAX,
+        }
+        which = sum(named[name] for name in fields)
+        policy = ffi.new("struct ntzc_port_policy *", {"id": port.id, "set": which} | fields)
+        code = lib.ntzc_port_policy(self._open(), policy)
+        if code < 0:
+            raise self._refusal(code, port)
+        return PortPolicy(
+            _STACK_NAMES.get(policy.stack, str(policy.stack)), policy.quota, policy.quota_max
+        )
+
+    @staticmethod
+    def _refusal(code: int, port: Port) -> Exception:
+        hint = "this needs CAP_NET_ADMIN" if code == -errno.EPERM else None
+        return os_error(code, port.name or port.bus, hint=hint)

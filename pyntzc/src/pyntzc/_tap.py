@@ -3,59 +3,25 @@
 
 from __future__ import annotations
 
-import errno
 import os
+import select
 from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import NamedTuple
 
-from pyntzc._errors import NoSuchPortError, os_error
-from pyntzc._handle import BATCH, address_of, deadline_of
+from pyntzc._batch import Batch
+from pyntzc._errors import os_error
+from pyntzc._filter import in_kernels_terms, refused
+from pyntzc._handle import address_of, deadline_of
 from pyntzc._libntzc import ffi, lib
-from pyntzc._packet import Batch, Packet
+from pyntzc._options import create, name_of
+from pyntzc._packet import Packet
 from pyntzc._port import Port
 from pyntzc._send import Sender
+from pyntzc._stats import TapStats, tap_stats
+
+BATCH = 256
+"""Frames in a batch at most, unless somebody says otherwise."""
 
 _PEEK = address_of(ffi.addressof(lib, "ntzc_tap_peek"))
-
-
-class TapStats(NamedTuple):
-    """What one tap got and lost since it was opened."""
-
-    received: int
-    """Frames put in the tap's rings."""
-    received_bytes: int
-    """Their bytes."""
-    lost_ring: int
-    """Frames lost because the tap's ring was full: read more often, or a larger ring_size."""
-    lost_quota: int
-    """Frames lost because the tap held its quota: release sooner, or a larger quota."""
-    lost_pool: int
-    """Frames lost because the pool had no buffer to spare for the card: a larger pool."""
-    released: int
-    """Frames given back."""
-    waiting: int
-    """Frames that wait to be read."""
-    held: int
-    """Frames held now, waiting ones included."""
-    tx_reserved: int
-    """Transmit buffers that are reserved now."""
-    tx_submitted: int
-    """Frames accepted for sending, forwarded ones included."""
-    tx_forwarded: int
-    """Of those, frames sent by reference."""
-    tx_completed: int
-    """The tap's own transmit buffers that came back as sent."""
-    tx_failed: int
-    """The tap's own transmit buffers that came back unsent (link down, reset)."""
-    tx_in_flight: int
-    """The tap's own transmit buffers that the card has now."""
-    tx_free: int
-    """The tap's transmit buffers that can be reserved."""
-
-    @property
-    def lost(self) -> int:
-        """Frames lost, whatever the cause. With received: all that its queues delivered."""
-        return self.lost_ring + self.lost_quota + self.lost_pool
 
 
 class Tap(Sender):
@@ -151,70 +117,94 @@ class Tap(Sender):
         self._memory.flush()
         with self._lock:
             self._check()
+            # through rings, what was given back is taken by the kernel when it looks; poll() looks
+            self._poller(select.POLLIN).poll(0)
             code = lib.ntzc_tap_stats(self._tap, stats)
         if code < 0:
             raise os_error(code, self._interface)
-        return TapStats(*(getattr(stats, name) for name in TapStats._fields))
+        return tap_stats(stats)
+
+    @property
+    def filter(self) -> str | int | None:
+        """Which frames it gets; None for all. Can be set while it runs.
+
+        Text in libpcap's syntax, such as ``"udp port 53"``, or the file number of a loaded
+        eBPF program of type BPF_PROG_TYPE_SOCKET_FILTER. A new one is in force at once, for
+        all queues; packets that wait already stay. Setting raises :class:`FilterError`, and
+        the old one stays in place then.
+        """
+        return self._filter
+
+    @filter.setter
+    def filter(self, wanted: str | int | None) -> None:
+        with in_kernels_terms(wanted) as terms, self._lock:
+            self._check()
+            code = lib.ntzc_tap_set_filter(self._tap, terms)
+        if code < 0:
+            raise refused(code, self._interface)
+        self._filter = wanted
+
+    def attach_ebpf(self, fd: int) -> None:
+        """Have an eBPF program filter; the same as setting :attr:`filter` to its file number.
+
+        The kernel keeps the program: *fd* may be closed then.
+        """
+        self.filter = fd
 
 
 def open(  # noqa: A001 - as pyntzc.open, like gzip.open
     interface: str | int | Port,
     *,
+    filter: str | int | None = None,
     queues: Iterable[int] | None = None,
     ring_size: int = 0,
     quota: int = 0,
     promisc: bool = True,
+    host: bool = False,
+    fanout: int = 0,
+    clock: str = "realtime",
+    busy_poll_us: int = 0,
+    door: str = "auto",
     tx_buffers: int = 0,
     tx_buf_size: int = 0,
     device: str | os.PathLike[str] | None = None,
 ) -> Tap:
     """Open a tap on a card: from now on it gets what the card receives.
 
-    *interface* is its interface's name or index, or a :class:`Port`; *queues* the receive
-    queues to read, all if None. *ring_size* frames may wait per queue (a power of two, at
-    most 65536), and *quota* may be held, waiting ones included; 0 stands for the kernel's
-    default. *promisc* asks for frames to any address. Transmit memory comes with the first
-    frame to send: *tx_buffers* of *tx_buf_size* bytes (2048, 4096, 8192 or 16384), 0 for
-    the defaults.
+    *interface* is its interface's name or index, or a :class:`Port`.
+
+    Which packets: *filter* as :attr:`Tap.filter`, in force before the first packet; *queues*
+    the receive queues to read, all if None; *promisc* asks for packets to any address; *host*
+    for what the host's own stack sends as well. A *fanout* that is not 0 joins the group of
+    that number: each packet goes to one member, and all packets of a flow to the same; the
+    members must be on the same card and queues.
+
+    How many: *ring_size* frames may wait per queue (a power of two, at most 65536), and
+    *quota* may be held, waiting ones included; 0 stands for the kernel's default.
+
+    How: *clock* of the timestamps is 'realtime', 'monotonic' or 'tai'. *busy_poll_us* has a
+    call that waits poll the card for so many microseconds, at most 10000, before it sleeps.
+    *door* is 'rings' or 'calls', or 'auto' for rings where the kernel has them.
+
+    To send: transmit memory comes with the first frame, *tx_buffers* of *tx_buf_size* bytes
+    (2048, 4096, 8192 or 16384), 0 for the defaults.
 
     Raises :class:`ModuleNotLoadedError`, :class:`PermissionDeniedError`,
-    :class:`VersionError`, :class:`NoSuchPortError`, :class:`BusyError`,
-    :class:`InvalidArgumentError`.
+    :class:`VersionError`, :class:`NoSuchPortError`, :class:`BusyError`, :class:`FilterError`,
+    :class:`InvalidArgumentError`, :class:`UnsupportedError`, ValueError.
     """
-    mask = 0
-    for queue in queues if queues is not None else ():
-        if not 0 <= queue < lib.NTZC_MAX_QUEUES:
-            raise ValueError(f"queues are numbered 0 to {lib.NTZC_MAX_QUEUES - 1}, not {queue}")
-        mask |= 1 << queue
-    if queues is not None and not mask:
-        raise ValueError("name at least one queue, or None for all")
-    if ring_size < 0 or ring_size > lib.NTZC_MAX_RING or ring_size & (ring_size - 1):
-        raise ValueError(f"ring_size is a power of two, at most {lib.NTZC_MAX_RING}")
-
-    name = str(interface)
-    if isinstance(interface, Port):
-        name = interface.name or interface.bus
-        if not interface.ifindex:
-            raise NoSuchPortError(errno.ENODEV, "its interface is in another namespace", name)
-        interface = interface.ifindex
-    options = ffi.new("struct ntzc_tap_options *")
-    options.size = ffi.sizeof(options[0])
-    options.flags = lib.NTZC_ATTACH_PROMISC if promisc else 0
-    options.ring_size = ring_size
-    options.quota = quota
-    options.queues = mask
-    keep_alive = []  # C strings, until the call is over
-    if isinstance(interface, int):
-        options.ifindex = interface
-    else:
-        keep_alive.append(ffi.new("char[]", interface.encode()))
-        options.interface = keep_alive[-1]
-    if device is not None:
-        keep_alive.append(ffi.new("char[]", os.fsencode(device)))
-        options.device = keep_alive[-1]
-
-    out = ffi.new("struct ntzc_tap **")
-    code = lib.ntzc_tap_create(options, out)
-    if code < 0:
-        raise os_error(code, name, opening=True)
-    return Tap(out[0], name, (tx_buffers, tx_buf_size))
+    tap = create(
+        interface,
+        queues=queues,
+        ring_size=ring_size,
+        quota=quota,
+        promisc=promisc,
+        host=host,
+        filter=filter,
+        fanout=fanout,
+        clock=clock,
+        busy_poll_us=busy_poll_us,
+        door=door,
+        device=device,
+    )
+    return Tap(tap, name_of(interface), (tx_buffers, tx_buf_size), filter)

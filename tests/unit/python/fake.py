@@ -11,11 +11,13 @@ import ctypes
 import errno
 import mmap
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import pyntzc._handle
+import pyntzc._options
 import pyntzc._send
 import pyntzc._tap
 from pyntzc._libntzc import ffi, lib
@@ -43,7 +45,10 @@ class FakeCard:
         self.waiting: list[dict[str, int]] = []
         self.sent: list[bytes] = []
         self.sent_tci: list[int | None] = []
+        self.sent_to: list[int] = []
         self.ring_room = 1 << 30
+        self.send_max = 1518
+        self.down = False
         self.generation = 0
         self.released = 0
         self.calls: dict[str, int] = {}
@@ -52,6 +57,11 @@ class FakeCard:
         self.detached = False
         self.destroyed = False
         self.in_flight = 0
+        self.options: dict[str, Any] = {}
+        self.filter: Any = None
+        self.targets: list[str | int] = []
+        self.refusal = 0
+        self.on_forward: Callable[[], None] = lambda: None
         self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._callbacks: list[Any] = []
         # an object that a test leaks must not reach into freed memory
@@ -103,10 +113,10 @@ class FakeCard:
             os.eventfd_read(self._ready)
         return len(taken)
 
-    def _release(self, tap: Any, handles: Any, n: int) -> int:
+    def _release(self, tap: Any, descs: Any, n: int) -> int:
         self._count("release")
         for i in range(n):
-            handle = handles[i]
+            handle = descs[i].handle
             if handle & _TX:
                 if handle not in self.tx_held:
                     self.faults.append(f"release of {handle:#x}, which is not held")
@@ -154,12 +164,17 @@ class FakeCard:
             self.tx_held.add(_TX | index)
         return count
 
-    def _submit(self, tap: Any, descs: Any, n: int, timeout_ms: int) -> int:
-        self._count("submit")
+    def _forward(self, tap: Any, descs: Any, n: int, target: int, timeout_ms: int) -> int:
+        self._count("forward")
+        self.on_forward()
         for i in range(n):
+            if self.down:
+                return i or -errno.ENETDOWN
             if len(self.sent) >= self.ring_room:
                 return i or -errno.ENOSPC
             desc = descs[i]
+            if desc.len > self.send_max:
+                return i or -errno.EINVAL
             area = self.tx if desc.handle & _TX else self.rx
             held = self.tx_held if desc.handle & _TX else self.held
             if desc.handle not in held:
@@ -167,6 +182,7 @@ class FakeCard:
             held.remove(desc.handle)
             self.sent.append(area[desc.offset : desc.offset + desc.len])
             tagged = desc.flags & lib.NTZC_TX_VLAN
+            self.sent_to.append(target)
             self.sent_tci.append(desc.vlan_tci if tagged else None)
             if desc.handle & _TX:
                 self.tx_free.append(desc.handle & 0xFFFFF)
@@ -183,17 +199,20 @@ class FakeCard:
         self._info = ffi.new(
             "struct ntzc_attach *",
             {"queues": 3, "ring_size": 64, "quota": self.quota, "buf_size": SIZE}
-            | {"frame_max": 1518, "headroom": HEADROOM, "rx_bytes": len(self.rx), "port_id": 7},
+            | {"frame_max": 1518, "headroom": HEADROOM, "rx_bytes": len(self.rx), "port_id": 7}
+            | {"n_queues": 2, "tap_id": 3},
         )
         self._tx_info = ffi.new("struct ntzc_tx_setup *")
         peek = "int(struct ntzc_tap *, struct ntzc_desc *, unsigned int, int)"
-        submit = "int(struct ntzc_tap *, const struct ntzc_desc *, unsigned int, int)"
+        forward = (
+            "int(struct ntzc_tap *, const struct ntzc_desc *, unsigned int, unsigned int, int)"
+        )
         functions = {
             "_PEEK": (peek, self._peek),
             "_RESERVE": (peek, self._reserve),
-            "_SUBMIT": (submit, self._submit),
+            "_FORWARD": (forward, self._forward),
             "_RELEASE": (
-                "int(struct ntzc_tap *, const __u32 *, unsigned int)",
+                "int(struct ntzc_tap *, const struct ntzc_desc *, unsigned int)",
                 self._release,
             ),
             "_DETACH": (
@@ -209,7 +228,7 @@ class FakeCard:
             for module in (pyntzc._handle, pyntzc._send, pyntzc._tap):
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, address)
-        for module in (pyntzc._handle, pyntzc._send, pyntzc._tap):
+        for module in (pyntzc._handle, pyntzc._options, pyntzc._send, pyntzc._tap):
             monkeypatch.setattr(module, "lib", _FakeLib(self))
 
 
@@ -223,6 +242,10 @@ class _FakeLib:
         return getattr(lib, name)
 
     def ntzc_tap_create(self, options: Any, out: Any) -> int:
+        self._card.options = {name: getattr(options, name) for name in _OPTIONS}
+        self._card.filter = _filter_of(options.filter)
+        if self._card.refusal:
+            return self._card.refusal
         out[0] = ffi.cast("struct ntzc_tap *", self._card._memory)
         return 0
 
@@ -240,8 +263,23 @@ class _FakeLib:
     def ntzc_tap_tx_info(self, tap: Any) -> Any:
         return self._card._tx_info
 
-    def ntzc_tap_submit(self, tap: Any, descs: Any, n: int, timeout_ms: int) -> int:
-        return self._card._submit(tap, descs, n, timeout_ms)
+    def ntzc_tap_forward(self, tap: Any, descs: Any, n: int, target: int, timeout_ms: int) -> int:
+        return self._card._forward(tap, descs, n, target, timeout_ms)
+
+    def ntzc_tap_door(self, tap: Any) -> int:
+        return int(lib.NTZC_DOOR_RINGS)
+
+    def ntzc_tap_set_filter(self, tap: Any, terms: Any) -> int:
+        if not self._card.refusal:
+            self._card.filter = _filter_of(terms)
+        return self._card.refusal
+
+    def ntzc_tap_add_target(self, tap: Any, name: Any, index: int, number: Any) -> int:
+        if self._card.refusal:
+            return self._card.refusal
+        self._card.targets.append(ffi.string(name).decode() if name else index)
+        number[0] = len(self._card.targets)
+        return 0
 
     def ntzc_tap_drain(self, tap: Any, timeout_ms: int) -> int:
         return -errno.ETIMEDOUT if self._card.in_flight else 0
@@ -249,7 +287,21 @@ class _FakeLib:
     def ntzc_tap_stats(self, tap: Any, stats: Any) -> int:
         stats.released = self._card.released
         stats.held = len(self._card.held)
+        stats.filtered = 5
+        stats.bad_submit = 6
         return 0
+
+
+_OPTIONS = ("flags", "ring_size", "quota", "queues", "fanout", "clock", "busy_poll_us", "door")
+
+
+def _filter_of(terms: Any) -> Any:
+    """Instructions of a classic program, the file of an eBPF one, or None."""
+    if not terms:
+        return None
+    if terms.kind == lib.NTZC_FILTER_EBPF:
+        return terms.fd
+    return bytes(ffi.buffer(ffi.cast("char *", terms.insns), 8 * terms.len))
 
 
 def _address_of(area: mmap.mmap) -> Any:

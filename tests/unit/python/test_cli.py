@@ -32,7 +32,18 @@ def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["list"], ["capture", "eth0"], ["stats", "eth0"], ["send", "eth0", __file__]]
+    "arguments",
+    [
+        ["list"],
+        ["capture", "eth0"],
+        ["capture", "eth0", "udp", "port", "53"],
+        ["stats", "eth0"],
+        ["stats", "--taps", "eth0"],
+        ["send", "eth0", __file__],
+        ["bridge", "eth0", "eth1"],
+        ["port", "eth0"],
+        ["port", "eth0", "--stack", "copy"],
+    ],
 )
 def test_without_the_module_it_says_what_to_load(arguments: list[str]) -> None:
     done = ntzc(*arguments)
@@ -58,13 +69,18 @@ def test_a_card_that_is_not_there_is_told(arguments: list[str]) -> None:
         ["send", "eth0", "/no/such/file"],
         ["capture", "-c", "0", "eth0"],
         ["stats", "-i", "0", "eth0"],
+        ["bridge", "eth0"],
+        ["port", "eth0", "--stack", "some"],
+        ["port", "eth0", "--quota", "-1"],
     ],
 )
 def test_wrong_usage_is_told_as_such(arguments: list[str]) -> None:
     assert ntzc(*arguments).returncode == 2
 
 
-@pytest.mark.parametrize("name", ["attach", "capture", "detach", "list", "send", "stats"])
+@pytest.mark.parametrize(
+    "name", ["attach", "bridge", "capture", "detach", "list", "port", "send", "stats"]
+)
 def test_each_command_has_help_that_agrees_with_the_overview(name: str) -> None:
     overview, done = ntzc("--help"), ntzc(name, "--help")
     assert done.returncode == overview.returncode == 0
@@ -75,5 +91,6 @@ def test_each_command_has_help_that_agrees_with_the_overview(name: str) -> None:
 def test_importing_the_package_imports_nothing_heavy() -> None:
     done = python("import sys, pyntzc; print(*sorted(sys.modules))")
     heavy = {"click", "rich", "numpy", "dpkt", "pcapng", "asyncio", "dataclasses", "cffi", "json"}
+    heavy |= {"scapy", "pyntzc._libpcap"}
     assert not heavy & set(done.stdout.split())
     assert "pyntzc._tap" in done.stdout

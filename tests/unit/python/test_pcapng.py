@@ -33,7 +33,7 @@ def write(card: FakeCard, path: Path, frames: list[bytes], **fields: int) -> Non
         with tap.recv(timeout_s=0) as batch:
             for packet in batch:
                 writer.write(packet)
-        writer.write_statistics(TIME_NS, received=9, dropped_card=2, dropped_tap=3)
+        writer.write_statistics(TIME_NS, received=9, filtered=8, dropped_card=2, dropped_tap=3)
 
 
 def tool(*argv: str | Path) -> str:

@@ -14,11 +14,13 @@ from pyntzc._cli._common import explain
 # subcommand -> its line in the overview; the module and its function have the same name
 _COMMANDS = {
     "attach": "Move a card from its stock driver to NTZC's.",
+    "bridge": "Join two cards: what one receives, the other sends, without a copy.",
     "capture": "Print the packets that come in through a card, and write them to a file.",
     "detach": "Give a card back to its stock driver.",
     "list": "List the cards that NTZC has.",
+    "port": "Show and set what a card's users may do.",
     "send": "Send the packets of a capture file through a card.",
-    "stats": "Show a card's counters, and where its buffers are.",
+    "stats": "Show a card's counters, where its buffers are, and who holds them.",
 }
 
 # exit status by error: what a script can act upon

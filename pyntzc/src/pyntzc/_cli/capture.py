@@ -14,7 +14,7 @@ from typing import IO, Any
 import click
 
 import pyntzc
-from pyntzc import Batch, NtzcError, Packet, Port, Tap
+from pyntzc import Batch, Packet, Port, Tap
 from pyntzc._cli._common import TICK_S, Stop, explain, losses, note, progress, stop_on_signals
 
 
@@ -42,6 +42,7 @@ def _json_line() -> Callable[[Packet], str]:
                 "len": len(packet),
                 "orig_len": packet.orig_len,
                 "queue": packet.queue,
+                "from_host": packet.from_host,
                 "vlan_tci": vlan.tci if vlan else None,
                 "hash": packet.hash,
                 "hash_type": packet.hash_type.name,
@@ -96,16 +97,9 @@ class _Capture:
             sys.stdout.flush()
 
 
-def _missed(port: Port) -> int:
-    """Frames that the card has missed, or 0 if it is gone and took the number with it."""
-    try:
-        return port.stats().rx_missed
-    except NtzcError:
-        return 0
-
-
 @click.command("capture")
 @click.argument("iface")
+@click.argument("words", metavar="[FILTER]...", nargs=-1)
 @click.option("-c", "--count", type=click.IntRange(min=1), help="End after so many packets.")
 @click.option(
     "-d",
@@ -130,9 +124,18 @@ def _missed(port: Port) -> int:
 )
 @click.option("--ring", type=int, default=0, metavar="N", help="Packets that may wait, per queue.")
 @click.option("--quota", type=int, default=0, metavar="N", help="Packets to hold, per queue.")
+@click.option(
+    "--fanout",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Share the flows with the other captures of group N.",
+)
+@click.option("--host", is_flag=True, help="Also what the host's own stack sends.")
 @click.option("--no-promisc", is_flag=True, help="Only packets to the card's own addresses.")
 def command(
     iface: str,
+    words: tuple[str, ...],
     count: int | None,
     duration_s: float | None,
     path: Path | None,
@@ -141,9 +144,13 @@ def command(
     queues: tuple[int, ...],
     ring: int,
     quota: int,
+    fanout: int,
+    host: bool,
     no_promisc: bool,
 ) -> None:
     """Print the packets that come in through the card IFACE.
+
+    FILTER is as tcpdump takes it (see pcap-filter(7)), and runs in the kernel: 'udp port 53'.
 
     A line a packet: its time, its length in bytes without FCS, and what it is. The last
     line, on standard error, tells what was received and what was lost, by cause.
@@ -158,14 +165,20 @@ def command(
         from pyntzc._pcapng import Writer
     try:
         opened = pyntzc.open(
-            port, queues=queues or None, ring_size=ring, quota=quota, promisc=not no_promisc
+            port,
+            filter=" ".join(words) or None,
+            queues=queues or None,
+            ring_size=ring,
+            quota=quota,
+            fanout=fanout,
+            host=host,
+            promisc=not no_promisc,
         )
     except ValueError as error:  # the kernel's refusal as well
         raise click.UsageError(explain(error)) from error
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
         tap = stack.enter_context(opened)
-        missed_before = _missed(port)
         writer = None
         if path is not None:
             writer = Writer(_open_file(path, stack), interface=tap.interface, mac=port.mac)
@@ -174,15 +187,15 @@ def command(
             capture.run(stop, count, duration_s)
         finally:  # also when the card goes: what came before is worth something
             stats = tap.stats()
-            missed = max(_missed(port) - missed_before, 0)
             if writer is not None:
                 writer.write_statistics(
                     time.time_ns(),
-                    received=stats.received + stats.lost,
-                    dropped_card=missed,
+                    received=stats.received + stats.lost + stats.filtered,
+                    filtered=stats.received + stats.lost,
+                    dropped_card=stats.missed,
                     dropped_tap=stats.lost,
                 )
             note(
                 f"{capture.taken} packets captured; received {stats.received}, "
-                f"{losses(stats)}; the card missed {missed}"
+                f"filtered {stats.filtered}, {losses(stats)}; the card missed {stats.missed}"
             )

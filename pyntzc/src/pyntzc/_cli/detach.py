@@ -21,7 +21,7 @@ def _only_card(cards: Cards) -> str:
 
 def _taps(address: str) -> int:
     try:
-        return Port.find(address).taps
+        return Port.find(address).n_taps
     except NtzcError:  # the module is not there to ask: then nobody taps
         return 0
 

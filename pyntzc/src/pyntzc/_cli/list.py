@@ -29,7 +29,7 @@ def _row(port: Port) -> tuple[str, ...]:
         f"{port.buffers} x {port.buf_size}",
         f"{port.memory_bytes / 2**20:.1f} MiB",
         str(port.frame_max),
-        str(port.taps),
+        str(port.n_taps),
     )
 
 
