@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from emulation import kernels, modules
+from emulation.errors import VMError
 from emulation.vm import VM
 from emulation.wire import Wire
+from tests.integration import aftermath
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
@@ -32,6 +34,7 @@ class Bench:
         iface: card 0, on NTZC's driver; the host has its cable in :attr:`wire`.
         near: card 1, on NTZC's driver.
         peer: card 2, on the stock driver, joined to :attr:`near`.
+        lost: why no further test can use the machine; empty while it is well.
     """
 
     vm: VM
@@ -40,6 +43,7 @@ class Bench:
     iface: str = ""
     near: str = ""
     peer: str = ""
+    lost: str = ""
 
     @property
     def wire(self) -> Wire:
@@ -49,8 +53,7 @@ class Bench:
 
     def load(self) -> None:
         """Load what is not loaded, and bring our cards up."""
-        lines = self.vm.read_file("/proc/modules").decode().splitlines()
-        loaded = {line.split()[0] for line in lines}
+        loaded = self._loaded()
         missing = [path for path in self.modules if path.stem not in loaded]
         if missing == self.modules:
             self.vm.load_modules(missing)
@@ -61,6 +64,16 @@ class Bench:
         for card, name in enumerate((self.iface, self.near)):
             self.vm.run(["ip", "link", "set", name, "up"])
             self.vm.wait_carrier(card)
+
+    def unload(self) -> None:
+        """Unload our modules, and the peer's."""
+        for name in ("igb", *(path.stem for path in reversed(self.modules))):
+            if name in self._loaded():
+                self.vm.run(["rmmod", name])
+
+    def _loaded(self) -> set[str]:
+        lines = self.vm.read_file("/proc/modules").decode().splitlines()
+        return {line.split()[0] for line in lines}
 
     def load_peer(self) -> None:
         """Give card 2 to the stock driver."""
@@ -74,6 +87,10 @@ class Bench:
         """Change card 0's MTU and wait for its link."""
         self.vm.run(["ip", "link", "set", self.iface, "mtu", str(mtu)])
         self.vm.wait_carrier(0)
+
+    def rounds(self, usual: int) -> int:
+        """How often to do what a test does again and again: less often on a slow kernel."""
+        return max(2, round(usual / self.vm.kernel.pace))
 
     def port_stats(self, name: str) -> dict[str, int]:
         stats: dict[str, int] = self.vm.guest.fetch(self.abi.port_stats(name))
@@ -93,6 +110,60 @@ class Bench:
         names = (self.iface, self.near)
         self.vm.wait_until(lambda: not any(map(self.pool_fault, names)), 15, "whole pools")
 
+    def assert_usable(self) -> None:
+        """Fail at once what the machine cannot serve any more, instead of by one timeout each."""
+        assert not self.lost, self.lost
+
+    def settle(self, test: str) -> None:
+        """Check what must hold after each test."""
+        try:
+            self.abi.reset()
+            self.assert_whole()
+        except Exception as error:
+            self.lost = f"{test} left the machine unusable: {error}"
+            # not error.add_note(): what the guest raised has strings for its methods
+            BaseException.add_note(error, f"the kernel's log:\n{self.blocked_tasks()}")
+            raise
+        self.vm.assert_log_clean()
+
+    def finish(self) -> None:
+        """Check what must hold once all is over and nothing of ours is left."""
+        if self.lost:
+            return  # what it says now comes from that, and has been told
+        self.abi.reset()
+        self.unload()
+        self.vm.assert_log_clean()
+        found = aftermath.faults(self.vm)
+        assert not found, found
+
+    def blocked_tasks(self) -> str:
+        """What the kernel says of its tasks that wait for ever, with what it said before."""
+        try:
+            self.vm.write_file("/proc/sysrq-trigger", b"w")
+            return "\n".join(self.vm.kernel_log()[-200:])
+        except (VMError, OSError) as error:
+            return str(error)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give tests the time that their kernel takes, and leave out what it cannot serve."""
+    known = kernels.known()
+    usual_s = float(config.getini("timeout"))
+    left_out: list[pytest.Item] = []
+    for item in items:
+        spec = getattr(item, "callspec", None)
+        if spec is None or "kernel" not in spec.params:
+            continue
+        entry = known[spec.params["kernel"]]
+        own = item.get_closest_marker("timeout")
+        seconds = own.args[0] if own else usual_s
+        item.add_marker(pytest.mark.timeout(seconds * entry.get("pace", 1)), append=False)
+        if "only" in entry and item.get_closest_marker(entry["only"]) is None:
+            left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kernel" in metafunc.fixturenames:
@@ -105,23 +176,25 @@ def machine(kernel: str) -> Iterator[Bench]:
     """The VM of one kernel, with all loaded."""
     built = modules.build(kernels.fetch(kernel))
     path = [REPOSITORY / "build/python", HERE, HERE / "guest"]
-    with VM(kernel, cards=3, cross=[(1, 2)], pythonpath=path) as vm:
+    # relaxed: tests touch registers behind the driver's back
+    with VM(kernel, cards=3, cross=[(1, 2)], append="iomem=relaxed", pythonpath=path) as vm:
         bench = Bench(vm, vm.guest.modules["abi"], built)
         vm.write_file(f"/sys/bus/pci/devices/{vm.pci(2)}/driver_override", b"igb")
         bench.load()
         bench.load_peer()
+        aftermath.begin(vm)
         yield bench
+        bench.finish()
 
 
 @pytest.fixture
-def bench(machine: Bench) -> Iterator[Bench]:
+def bench(machine: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The machine for one test: wires quiet before, log clean and pools whole after."""
+    machine.assert_usable()
     machine.wire.drain()
     machine.vm.kernel_log()
     yield machine
-    machine.abi.reset()
-    machine.vm.assert_log_clean()
-    machine.assert_whole()
+    machine.settle(request.node.name)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ HEADER_LEN = 22
 
 # the fields of struct ntzc_desc, as the tuples of guest/abi.py have them
 HANDLE, OFFSET, TIMESTAMP, LEN, HASH, ORIG_LEN, VLAN_TCI, FLAGS, QUEUE, HASH_TYPE = range(10)
+RX_VLAN = 0x0001  # in FLAGS
 
 _DST = bytes.fromhex("02000000aa01")
 _SRC = bytes.fromhex("02000000aa02")
@@ -30,3 +31,34 @@ def number(data: bytes | memoryview) -> int:
 def is_intact(data: bytes | memoryview) -> bool:
     """Whether every byte is as :func:`frame` made it."""
     return frame(number(data), len(data)) == data
+
+
+def flow_frame(flow: int, number: int) -> bytes:
+    """UDP frame *number* of one of 65,536 flows; see :func:`flow_of`."""
+    payload = struct.pack("!HI", flow, number)
+    payload += hashlib.shake_128(payload).digest(16)
+    # version, length, time to live, protocol, checksum, addresses
+    ip = [0x4500, 28 + len(payload), 0, 0, 0x4011, 0, 0x0A01, flow, 0x0A02, 0x0001]
+    ip[5] = 0xFFFF - (sum(ip) % 0xFFFF)
+    udp = struct.pack("!HHHxx", 1000 + flow % 50000, 53, 8 + len(payload))
+    return _DST + _SRC + struct.pack("!H10H", 0x0800, *ip) + udp + payload
+
+
+def flow_of(data: bytes | memoryview) -> tuple[int, int]:
+    """Flow and number of a :func:`flow_frame`; (-1, -1) if a byte is wrong."""
+    if len(data) < 48:
+        return -1, -1
+    flow, number = struct.unpack_from("!HI", data, 42)
+    return (flow, number) if flow_frame(flow, number) == data else (-1, -1)
+
+
+def digest(data: bytes) -> bytes:
+    """A short name of any frame, made here or not, that no other has."""
+    return hashlib.sha256(data).digest()[:8]
+
+
+def with_tag(desc: tuple[int, ...], data: bytes) -> bytes:
+    """The frame as it was on the wire, a stripped VLAN tag put back."""
+    if not desc[FLAGS] & RX_VLAN:
+        return data
+    return data[:12] + struct.pack("!HH", 0x8100, desc[VLAN_TCI]) + data[12:]

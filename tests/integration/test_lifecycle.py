@@ -67,6 +67,7 @@ while True:
         parent.kill()
 
 
+@pytest.mark.quick
 def test_a_killed_holder_gives_back_at_once_and_others_keep_theirs(bench: Bench) -> None:
     """Hostile cases 52 and 61."""
     keeper = bench.abi.Tap().attach(bench.iface).map()
@@ -99,6 +100,7 @@ def test_a_link_that_flaps_loses_no_buffer_and_traffic_goes_on(bench: Bench, tap
         tap.release(desc[HANDLE])
 
 
+@pytest.mark.quick
 def test_taps_survive_down_and_up(bench: Bench, tap: Any) -> None:
     """Hostile case 90."""
     bench.wire.send(frame(0, 90))
@@ -115,6 +117,7 @@ def test_taps_survive_down_and_up(bench: Bench, tap: Any) -> None:
     assert tap.release(held[HANDLE]) == 1
 
 
+@pytest.mark.quick
 def test_ring_and_mtu_changes_under_an_open_tap(bench: Bench, tap: Any) -> None:
     """Hostile case 90."""
     for entries in (64, 1024, 256):
@@ -138,6 +141,7 @@ def test_the_core_cannot_be_unloaded_while_in_use(bench: Bench, tap: Any) -> Non
     assert done.returncode == 1 and "in use" in done.stderr
 
 
+@pytest.mark.quick
 def test_the_driver_removed_under_an_open_tap_leaves_it_safe_and_dead(reloaded: Bench) -> None:
     """Hostile cases 56, 57 and 58."""
     bench = reloaded
@@ -163,10 +167,11 @@ def test_the_driver_removed_under_an_open_tap_leaves_it_safe_and_dead(reloaded: 
     tap.close()
 
 
+@pytest.mark.quick
 def test_unloading_leaves_nothing_and_loading_again_works(reloaded: Bench) -> None:
-    """Hostile case 59, 20 rounds."""
+    """Hostile case 59. test_pressure.py has the rounds."""
     bench = reloaded
-    for _ in range(20):
+    for _ in range(3):
         bench.vm.run(["rmmod", "ntzc_igb", "ntzc"])
         assert "ntzc" not in bench.vm.read_file("/proc/modules").decode()
         assert "ntzc" not in bench.vm.listdir("/dev")
@@ -198,6 +203,7 @@ def take_card(bench: Bench) -> None:
     bench.vm.write_file("/sys/bus/pci/drivers_probe", address.encode())
 
 
+@pytest.mark.quick
 def test_a_card_pulled_out_and_put_back(reloaded: Bench) -> None:
     """Hostile cases 49 and 85."""
     bench = reloaded
@@ -217,6 +223,7 @@ def test_a_card_pulled_out_and_put_back(reloaded: Bench) -> None:
         tap.close()
 
 
+@pytest.mark.quick
 def test_frames_in_flight_when_a_tap_closes_come_back(bench: Bench) -> None:
     for _ in range(20):
         tap = bench.abi.Tap().attach(bench.iface).setup_tx(256)
@@ -250,6 +257,7 @@ def test_a_hung_transmitter_is_reset_and_every_buffer_comes_back(bench: Bench) -
     tap.close()
 
 
+@pytest.mark.quick
 def test_the_mapping_is_read_safely_while_the_card_goes(reloaded: Bench) -> None:
     bench = reloaded
     tap = bench.abi.Tap().attach(bench.iface).map()

@@ -22,6 +22,7 @@ def windows(total: int) -> Iterator[range]:
         yield range(start, min(start + WINDOW, total))
 
 
+@pytest.mark.quick
 def test_a_frame_is_read_where_the_card_wrote_it(bench: Bench, tap: Any) -> None:
     bench.wire.send(frame(7, 100))
     (desc,) = tap.read_all(1)
@@ -57,6 +58,7 @@ def test_a_hundred_thousand_frames_arrive_in_order_and_intact(bench: Bench) -> N
 
 
 def test_frames_longer_than_the_mtu_never_reach_a_tap(bench: Bench, tap: Any) -> None:
+    """Hostile case 75."""
     before = bench.port_stats(bench.iface)["rx_errors"]
     bench.wire.send(frame(1, 1600))
     bench.wire.send(frame(2, 3000))
@@ -67,6 +69,7 @@ def test_frames_longer_than_the_mtu_never_reach_a_tap(bench: Bench, tap: Any) ->
     tap.release(desc[HANDLE])
 
 
+@pytest.mark.quick
 def test_a_vlan_tag_is_taken_out_and_reported(bench: Bench, tap: Any) -> None:
     """Hostile case 76."""
     plain = frame(5, 200)
@@ -115,6 +118,7 @@ def test_a_flow_stays_on_one_queue_and_flows_use_all_queues(bench: Bench, tap: A
         tap.release(desc[HANDLE])
 
 
+@pytest.mark.quick
 def test_many_taps_see_one_frame_in_one_place(bench: Bench) -> None:
     """Hostile case 61, with 16 readers."""
     taps = [bench.abi.Tap().attach(bench.iface).map() for _ in range(16)]
@@ -132,6 +136,7 @@ def test_many_taps_see_one_frame_in_one_place(bench: Bench) -> None:
         tap.close()
 
 
+@pytest.mark.quick
 def test_a_slow_tap_loses_only_its_own_frames(bench: Bench) -> None:
     """Hostile cases 62 and 63."""
     slow = bench.abi.Tap().attach(bench.iface, quota=16)
@@ -148,6 +153,7 @@ def test_a_slow_tap_loses_only_its_own_frames(bench: Bench) -> None:
     checker.close()
 
 
+@pytest.mark.quick
 def test_holding_one_frame_does_not_stop_the_others(bench: Bench, tap: Any) -> None:
     bench.wire.send(frame(0, 80))
     (held,) = bench.vm.guest.fetch(tap.read_all(1))

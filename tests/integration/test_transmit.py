@@ -43,6 +43,7 @@ def refused(call: Any, *args: Any) -> int:
     return number
 
 
+@pytest.mark.quick
 def test_a_frame_filled_in_place_arrives_as_it_was_written(bench: Bench, sender: Any) -> None:
     (desc,) = sender.reserve(1)
     assert sender.submit(sender.fill(desc, frame(1, 300))) == 1
@@ -76,6 +77,7 @@ def test_a_hundred_thousand_frames_leave_in_order_and_intact(bench: Bench) -> No
     assert stats["tx_free"] == 512
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("len_bytes", [14, 15, 59, 60])
 def test_a_short_frame_is_padded_with_zeros_never_with_what_was_there(
     bench: Bench, sender: Any, len_bytes: int
@@ -89,6 +91,7 @@ def test_a_short_frame_is_padded_with_zeros_never_with_what_was_there(
     assert bench.wire.recv(10) == short.ljust(60, b"\0")
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("len_bytes", [0, 1, 13, 1519, 2047, 2048, 2049, 65535, 2**32 - 1])
 def test_a_length_that_no_frame_has_is_refused(bench: Bench, sender: Any, len_bytes: int) -> None:
     """Hostile case 68."""
@@ -100,6 +103,7 @@ def test_a_length_that_no_frame_has_is_refused(bench: Bench, sender: Any, len_by
     assert bench.wire.recv(10) == frame(1, 1514)
 
 
+@pytest.mark.quick
 def test_an_offset_outside_the_buffer_is_refused(bench: Bench, sender: Any) -> None:
     """Hostile case 69."""
     first, second = sender.reserve(2)
@@ -138,6 +142,7 @@ def test_a_vlan_tag_is_inserted_by_the_card(bench: Bench, sender: Any) -> None:
     assert bench.wire.recv(10) == plain
 
 
+@pytest.mark.quick
 def test_a_buffer_is_sent_once(bench: Bench, sender: Any) -> None:
     """Hostile cases 26, 28 and 29."""
     (desc,) = sender.reserve(1)
@@ -148,6 +153,7 @@ def test_a_buffer_is_sent_once(bench: Bench, sender: Any) -> None:
     assert refused(sender.release, desc[HANDLE]) == ESTALE
 
 
+@pytest.mark.quick
 def test_another_taps_buffer_is_refused(bench: Bench, sender: Any) -> None:
     """Hostile case 27."""
     other = bench.abi.Tap().attach(bench.iface).setup_tx(16)
@@ -161,6 +167,7 @@ def test_another_taps_buffer_is_refused(bench: Bench, sender: Any) -> None:
     other.close()
 
 
+@pytest.mark.quick
 def test_all_buffers_reserved_means_enobufs_and_no_pollout(bench: Bench, sender: Any) -> None:
     """Hostile case 50."""
     descs = [d for _ in range(8) for d in bench.vm.guest.fetch(sender.reserve(64))]
@@ -177,6 +184,7 @@ def forward(desc: tuple[int, ...]) -> tuple[int, ...]:
     return (desc[HANDLE], desc[OFFSET], 0, desc[LEN], 0, 0, 0, 0, 0, 0)
 
 
+@pytest.mark.quick
 def test_a_received_frame_is_forwarded_by_reference_while_others_hold_it(
     bench: Bench, tap: Any
 ) -> None:
@@ -202,6 +210,7 @@ def test_a_forwarded_frame_gets_its_vlan_tag_back(bench: Bench, tap: Any) -> Non
     assert bench.wire.recv(10) == tagged
 
 
+@pytest.mark.quick
 def test_a_received_frame_cannot_be_sent_cut_or_moved(bench: Bench, tap: Any) -> None:
     bench.wire.send(frame(1, 100))
     (desc,) = bench.vm.guest.fetch(tap.read_all(1))
@@ -210,6 +219,7 @@ def test_a_received_frame_cannot_be_sent_cut_or_moved(bench: Bench, tap: Any) ->
     assert tap.release(desc[HANDLE]) == 1
 
 
+@pytest.mark.quick
 def test_sending_while_the_interface_is_down_is_refused_and_nothing_is_lost(
     bench: Bench, sender: Any
 ) -> None:
@@ -223,6 +233,7 @@ def test_sending_while_the_interface_is_down_is_refused_and_nothing_is_lost(
     assert bench.wire.recv(10) == frame(1)
 
 
+@pytest.mark.quick
 def test_drain_waits_until_the_card_has_sent_everything(bench: Bench, sender: Any) -> None:
     descs = bench.vm.guest.fetch(sender.reserve(64))
     assert sender.submit(*(sender.fill(d, frame(i)) for i, d in enumerate(descs))) == 64

@@ -12,6 +12,8 @@ import select
 import struct
 from typing import Any
 
+from emulation.pace import patience
+
 libc = c.CDLL(None, use_errno=True)
 libc.mmap.restype = c.c_void_p
 libc.mmap.argtypes = [c.c_void_p, c.c_size_t, c.c_int, c.c_int, c.c_int, c.c_int64]
@@ -29,6 +31,15 @@ libc.ioctl.argtypes = [c.c_int, c.c_ulong, c.c_void_p]
 HANDLE_TX = 0x80000000
 MMAP_RX = 0
 MMAP_TX = 0x1000000000
+MMAP_RX_RINGS = 0x2000000000
+MMAP_RX_RINGS_STEP = 0x1000000
+MMAP_TX_RINGS = 0x3000000000
+ATTACH_PROMISC, ATTACH_HOST = 1, 2
+RX_VLAN, RX_HOST = 0x0001, 0x0020
+TX_RINGS = 1
+STACK_OFF, STACK_COPY = range(2)
+POLICY_STACK, POLICY_QUOTA, POLICY_QUOTA_MAX = 1, 2, 4
+FILTER_NONE, FILTER_CLASSIC, FILTER_EBPF = range(3)
 DESC = struct.Struct("=IIQIIHHHBB")
 
 
@@ -38,7 +49,17 @@ class Attach(c.Structure):
         ("queues", c.c_uint64), ("ring_size", c.c_uint32), ("quota", c.c_uint32),
         ("desc_size", c.c_uint32), ("port_id", c.c_uint32), ("buf_size", c.c_uint32),
         ("n_bufs", c.c_uint32), ("headroom", c.c_uint32), ("frame_max", c.c_uint32),
-        ("rx_bytes", c.c_uint64), ("reserved", c.c_uint64 * 4),
+        ("rx_bytes", c.c_uint64), ("fanout", c.c_uint32), ("clock", c.c_uint32),
+        ("busy_poll_us", c.c_uint32), ("n_queues", c.c_uint32), ("rings_bytes", c.c_uint32),
+        ("release_offset", c.c_uint32), ("release_size", c.c_uint32), ("tap_id", c.c_uint32),
+        ("reserved", c.c_uint64 * 4),
+    ]  # fmt: skip
+
+
+class Filter(c.Structure):
+    _fields_ = [
+        ("kind", c.c_uint32), ("len", c.c_uint32), ("insns", c.c_uint64), ("fd", c.c_int32),
+        ("flags", c.c_uint32), ("reserved", c.c_uint64 * 2),
     ]  # fmt: skip
 
 
@@ -60,10 +81,27 @@ class PortConfig(c.Structure):
     ]  # fmt: skip
 
 
+class PortPolicy(c.Structure):
+    _fields_ = [
+        ("id", c.c_uint32), ("set", c.c_uint32), ("stack", c.c_uint32), ("quota", c.c_uint32),
+        ("quota_max", c.c_uint32), ("reserved0", c.c_uint32), ("reserved", c.c_uint64 * 3),
+    ]  # fmt: skip
+
+
 class TxSetup(c.Structure):
     _fields_ = [
         ("n_bufs", c.c_uint32), ("buf_size", c.c_uint32), ("headroom", c.c_uint32),
-        ("flags", c.c_uint32), ("tx_bytes", c.c_uint64), ("reserved", c.c_uint64 * 2),
+        ("flags", c.c_uint32), ("tx_bytes", c.c_uint64), ("rings_bytes", c.c_uint32),
+        ("ring_size", c.c_uint32), ("free_offset", c.c_uint32), ("reserved0", c.c_uint32),
+        ("reserved", c.c_uint64 * 2),
+    ]  # fmt: skip
+
+
+class TxTarget(c.Structure):
+    _fields_ = [
+        ("name", c.c_char * 16), ("ifindex", c.c_uint32), ("flags", c.c_uint32),
+        ("target", c.c_uint32), ("port_id", c.c_uint32), ("frame_max", c.c_uint32),
+        ("reserved0", c.c_uint32), ("reserved", c.c_uint64 * 2),
     ]  # fmt: skip
 
 
@@ -77,18 +115,28 @@ class TxBatch(c.Structure):
 _TAP = [
     "received", "received_bytes", "lost_ring", "lost_quota", "lost_pool", "released",
     "waiting", "held", "tx_reserved", "tx_submitted", "tx_forwarded", "tx_completed",
-    "tx_failed", "tx_in_flight", "tx_free",
+    "tx_failed", "tx_in_flight", "tx_free", "filtered", "missed", "bad_release", "bad_submit",
 ]  # fmt: skip
 
 
 class TapStats(c.Structure):
-    _fields_ = [(name, c.c_uint64) for name in _TAP] + [("reserved", c.c_uint64 * 9)]
+    _fields_ = [(name, c.c_uint64) for name in _TAP] + [("reserved", c.c_uint64 * 5)]
+
+
+class TapInfo(c.Structure):
+    _fields_ = [
+        ("port_id", c.c_uint32), ("tap_id", c.c_uint32), ("pid", c.c_uint32),
+        ("uid", c.c_uint32), ("flags", c.c_uint32), ("fanout", c.c_uint32),
+        ("queues", c.c_uint64), ("ring_size", c.c_uint32), ("quota", c.c_uint32),
+        ("oldest_ns", c.c_uint64), ("comm", c.c_char * 16), ("stats", TapStats),
+        ("reserved", c.c_uint64 * 4),
+    ]  # fmt: skip
 
 
 _PORT = [
     "pool_size", "pool_free", "pool_card", "pool_held", "pool_in_flight", "rx_frames",
     "rx_bytes", "rx_unclaimed", "rx_no_buffer", "rx_missed", "rx_errors", "tx_frames",
-    "tx_bytes", "tx_failed", "tx_in_flight", "resets",
+    "tx_bytes", "tx_failed", "tx_in_flight", "resets", "stack_rx", "stack_tx", "stack_dropped",
 ]  # fmt: skip
 
 
@@ -96,7 +144,7 @@ class PortStats(c.Structure):
     _fields_ = (
         [("id", c.c_uint32), ("flags", c.c_uint32)]
         + [(name, c.c_uint64) for name in _PORT]
-        + [("reserved", c.c_uint64 * 7)]
+        + [("reserved", c.c_uint64 * 4)]
     )
 
 
@@ -108,12 +156,17 @@ QUERY = _ioc(2, 0x00, 32)
 PORT_INFO = _ioc(3, 0x01, c.sizeof(PortInfo))
 PORT_STATS = _ioc(3, 0x02, c.sizeof(PortStats))
 PORT_CONFIG = _ioc(1, 0x03, c.sizeof(PortConfig))
+PORT_POLICY = _ioc(3, 0x04, c.sizeof(PortPolicy))
+TAP_INFO = _ioc(3, 0x05, c.sizeof(TapInfo))
 ATTACH = _ioc(3, 0x10, c.sizeof(Attach))
 TAP_STATS = _ioc(2, 0x11, c.sizeof(TapStats))
+FILTER = _ioc(1, 0x12, c.sizeof(Filter))
 TX_SETUP = _ioc(3, 0x20, c.sizeof(TxSetup))
 TX_RESERVE = _ioc(1, 0x21, c.sizeof(TxBatch))
 TX_SUBMIT = _ioc(1, 0x22, c.sizeof(TxBatch))
 TX_DRAIN = _ioc(0, 0x23, 0)
+TX_TARGET = _ioc(3, 0x24, c.sizeof(TxTarget))
+KICK = _ioc(0, 0x30, 0)
 
 
 def call(name: str, *args: Any) -> tuple[int, int]:
@@ -171,9 +224,22 @@ class Tap:
         _taps.append(self)
 
     def attach(
-        self, name: str, queues: int = 0, ring_size: int = 0, quota: int = 0, flags: int = 1
+        self,
+        name: str,
+        queues: int = 0,
+        ring_size: int = 0,
+        quota: int = 0,
+        flags: int = 1,
+        **more: int,
     ) -> Tap:
-        a = Attach(name=name.encode(), queues=queues, ring_size=ring_size, quota=quota, flags=flags)
+        a = Attach(
+            name=name.encode(),
+            queues=queues,
+            ring_size=ring_size,
+            quota=quota,
+            flags=flags,
+            **more,
+        )
         fcntl.ioctl(self.fd, ATTACH, a)
         self.attached = a
         return self
@@ -185,6 +251,23 @@ class Tap:
     def map(self) -> Tap:
         assert self.attached
         self.rx = mmap.mmap(self.fd, self.attached.rx_bytes, mmap.MAP_SHARED, mmap.PROT_READ)
+        return self
+
+    def filter_classic(self, program: bytes) -> Tap:
+        """Admit what *program* does: instructions, as struct sock_filter has them."""
+        array = c.create_string_buffer(program, len(program))
+        wanted = Filter(kind=FILTER_CLASSIC, len=len(program) // 8, insns=c.addressof(array))
+        fcntl.ioctl(self.fd, FILTER, wanted)
+        return self
+
+    def filter_ebpf(self, fd: int) -> Tap:
+        """Admit what the loaded program *fd* does."""
+        fcntl.ioctl(self.fd, FILTER, Filter(kind=FILTER_EBPF, fd=fd))
+        return self
+
+    def filter_none(self) -> Tap:
+        """Admit every frame."""
+        fcntl.ioctl(self.fd, FILTER, Filter())
         return self
 
     def read(self, count: int) -> tuple[tuple[int, ...], ...]:
@@ -199,8 +282,9 @@ class Tap:
         """Exactly *count* descriptors, or fewer after *timeout_s*."""
         poll = select.poll()
         poll.register(self.fd, select.POLLIN)
+        wait_ms = patience(timeout_s) * 1000
         got: tuple[tuple[int, ...], ...] = ()
-        while len(got) < count and poll.poll(timeout_s * 1000):
+        while len(got) < count and poll.poll(wait_ms):
             got += self.read(count - len(got))
         return got
 
@@ -212,8 +296,8 @@ class Tap:
         """How many were released."""
         return os.write(self.fd, struct.pack(f"={len(handles)}I", *handles)) // 4
 
-    def setup_tx(self, n_bufs: int = 0, buf_size: int = 0) -> Tap:
-        setup = TxSetup(n_bufs=n_bufs, buf_size=buf_size)
+    def setup_tx(self, n_bufs: int = 0, buf_size: int = 0, flags: int = 0) -> Tap:
+        setup = TxSetup(n_bufs=n_bufs, buf_size=buf_size, flags=flags)
         fcntl.ioctl(self.fd, TX_SETUP, setup)
         self.tx_setup_out = setup
         self.tx = mmap.mmap(self.fd, setup.tx_bytes, offset=MMAP_TX)
@@ -237,6 +321,12 @@ class Tap:
         self.tx[desc[1] : desc[1] + len(frame)] = frame
         return (desc[0], desc[1], 0, len(frame), 0, 0, 0, 0, 0, 0)
 
+    def add_target(self, name: str, ifindex: int = 0, flags: int = 0) -> tuple[int, int]:
+        """Let the tap send to another port, too; return its number and its longest frame."""
+        wanted = TxTarget(name=name.encode(), ifindex=ifindex, flags=flags)
+        fcntl.ioctl(self.fd, TX_TARGET, wanted)
+        return wanted.target, wanted.frame_max
+
     def drain(self) -> None:
         os.set_blocking(self.fd, True)
         try:
@@ -252,7 +342,7 @@ class Tap:
     def poll(self, timeout_s: float = 0) -> int:
         poll = select.poll()
         poll.register(self.fd, select.POLLIN | select.POLLOUT)
-        events = poll.poll(timeout_s * 1000)
+        events = poll.poll(patience(timeout_s) * 1000)
         return events[0][1] if events else 0
 
     def close(self) -> None:
@@ -273,7 +363,7 @@ def commands_not_refused(fd: int) -> str:
         for direction in range(4):
             for size in (0, 8, 31, 4095):
                 command = _ioc(direction, number, size)
-                if command == TX_DRAIN:
+                if command in (TX_DRAIN, KICK):
                     continue
                 result = call("ioctl", fd, command, space)
                 if result != (-1, errno.ENOTTY):
@@ -299,10 +389,25 @@ def ports() -> list[PortInfo]:
         os.close(fd)
 
 
+def _port_id(name: str) -> int:
+    return next(int(p.id) for p in ports() if p.name.decode() == name)
+
+
+def policy(name: str, **fields: int) -> dict[str, int]:
+    """Set the *fields* of the policy of interface *name*, if any; return what it is then."""
+    bits = {"stack": POLICY_STACK, "quota": POLICY_QUOTA, "quota_max": POLICY_QUOTA_MAX}
+    p = PortPolicy(id=_port_id(name), set=sum(bits[key] for key in fields), **fields)
+    fd = os.open("/dev/ntzc", os.O_RDWR)
+    try:
+        fcntl.ioctl(fd, PORT_POLICY, p)
+    finally:
+        os.close(fd)
+    return {key: getattr(p, key) for key in bits}
+
+
 def port_stats(name: str) -> dict[str, int]:
     """The counters of the port of interface *name*."""
-    port = next(p for p in ports() if p.name.decode() == name)
-    st = PortStats(id=port.id)
+    st = PortStats(id=_port_id(name))
     fd = os.open("/dev/ntzc", os.O_RDWR)
     try:
         fcntl.ioctl(fd, PORT_STATS, st)
@@ -313,9 +418,9 @@ def port_stats(name: str) -> dict[str, int]:
 
 def configure(name: str, buf_size: int = 0, n_bufs: int = 0) -> None:
     """Change how the pool of interface *name* is made."""
-    port = next(p for p in ports() if p.name.decode() == name)
+    cfg = PortConfig(id=_port_id(name), buf_size=buf_size, n_bufs=n_bufs)
     fd = os.open("/dev/ntzc", os.O_RDWR)
     try:
-        fcntl.ioctl(fd, PORT_CONFIG, PortConfig(id=port.id, buf_size=buf_size, n_bufs=n_bufs))
+        fcntl.ioctl(fd, PORT_CONFIG, cfg)
     finally:
         os.close(fd)

@@ -8,6 +8,8 @@ import socket
 
 import frames
 
+from emulation.pace import patience
+
 
 class Peer:
     """Sends and receives frames of frames.py on *name*."""
@@ -26,7 +28,7 @@ class Peer:
     def expect(self, wanted: tuple[tuple[int, int], ...], timeout_s: float = 10) -> str:
         """Receive these frames (number, length in bytes) in order; return the first fault."""
         for which in wanted:
-            if not select.select([self._socket], [], [], timeout_s)[0]:
+            if not select.select([self._socket], [], [], patience(timeout_s))[0]:
                 return f"frame {which} did not come"
             if self._socket.recv(65536) != frames.frame(*which):
                 return f"not frame {which}"

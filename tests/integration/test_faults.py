@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Cards that are torn out, reset and broken while traffic goes both ways: guest/load.c.
+
+All of it happens to card 1, whose neighbour in the same machine sends without end.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emulation.errors import VMError
+
+from . import guestc
+from .conftest import Bench
+
+UNPLUGS, ALL_UNPLUGS = 3, 100
+FLAPS, ALL_FLAPS = 5, 100
+RESETS = 5
+REBINDS = 5
+
+CARD = 1
+EIMC, IMC = 0x01528, 0x0150C  # interrupt mask clear, [8.8.4] and [8.8.10]
+
+
+class Load:
+    """guest/load.c at work on card 1."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self._words: list[str] = []
+        self._errors = b""
+        self._partial = b""
+        self._changed = threading.Condition()
+        program: list[str | Path] = [guestc.build("load"), bench.near, bench.peer]
+        self._process = bench.vm.spawn(program, on_output=self._take)
+        self.wait("attached")
+        self.wait("moving")
+
+    def _take(self, stream: str, data: bytes) -> None:
+        with self._changed:
+            if stream == "stderr":
+                self._errors += data
+            else:
+                *lines, self._partial = (self._partial + data).split(b"\n")
+                self._words += [line.decode() for line in lines]
+            self._changed.notify_all()
+
+    def count(self, word: str) -> int:
+        with self._changed:
+            return self._words.count(word)
+
+    def wait(self, word: str, count: int = 1, timeout_s: float = 60) -> None:
+        """Wait until it has said *word* that many times."""
+        with self._changed:
+            came = self._changed.wait_for(
+                lambda: self._words.count(word) >= count or self._errors, timeout_s
+            )
+        state = self.bench.vm.run(["ip", "-s", "link"]).stdout if not came else ""
+        said = f"{self._words[-3:]} {self._errors.decode()}"
+        assert came and not self._errors, f"no {word}: {said}\n{state}"
+
+    def wait_moving(self) -> None:
+        """Wait until more frames have come."""
+        self.wait("moving", self.count("moving") + 1)
+
+    def wait_again(self, lives: int) -> None:
+        """Wait until it has outlived that many cards, and works with the next."""
+        self.wait("gone", lives)
+        self.wait("attached", lives + 1)
+        self.wait_moving()
+
+    def end(self) -> None:
+        self._process.close_stdin()
+        self._process.wait(60).check()
+        self.wait("done")
+
+    def kill(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+
+
+@pytest.fixture
+def load(bench: Bench) -> Iterator[Load]:
+    load = Load(bench)
+    try:
+        yield load
+        load.end()
+    finally:
+        load.kill()
+        repair(bench)
+
+
+def device(bench: Bench) -> str:
+    return f"/sys/bus/pci/devices/{bench.vm.pci(CARD)}"
+
+
+def bound(bench: Bench) -> bool:
+    try:
+        return "driver" in bench.vm.listdir(device(bench))
+    except (VMError, FileNotFoundError):
+        return False
+
+
+def unbind(bench: Bench) -> None:
+    bench.vm.write_file(f"{device(bench)}/driver/unbind", bench.vm.pci(CARD).encode())
+
+
+def bind(bench: Bench) -> None:
+    bench.vm.write_file("/sys/bus/pci/drivers/ntzc_igb/bind", bench.vm.pci(CARD).encode())
+
+
+def take(bench: Bench) -> None:
+    """Have our driver get the card, which the stock one may have been quicker to take."""
+    bench.vm.write_file(f"{device(bench)}/driver_override", b"ntzc_igb")
+    driver = bench.vm.run(["readlink", "-f", f"{device(bench)}/driver"]).stdout
+    if not driver.strip().endswith("ntzc_igb"):
+        unbind(bench)
+        bind(bench)
+
+
+def repair(bench: Bench) -> None:
+    """Have the card there and at work, whatever a test left."""
+    try:
+        bench.vm.pci(CARD)
+    except VMError:
+        bench.vm.plug(CARD)
+        bench.vm.wait_until(lambda: bound(bench), 30, "the card and a driver")
+        take(bench)
+    if not bound(bench):
+        bind(bench)
+    bench.load()
+
+
+def is_full(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--full"))
+
+
+def test_cards_pulled_out_under_load_are_followed_by_cards_that_work(
+    bench: Bench, load: Load, request: pytest.FixtureRequest
+) -> None:
+    """Hostile cases 49 and 85."""
+    for n in range(1, (ALL_UNPLUGS if is_full(request) else UNPLUGS) + 1):
+        bench.vm.unplug(CARD)
+        load.wait("gone", n)
+        bench.vm.plug(CARD)
+        bench.vm.wait_until(lambda: bound(bench), 30, "the card and a driver")
+        take(bench)
+        load.wait_again(n)
+
+
+def test_unbinding_under_load_ends_every_open_tap_for_ever(bench: Bench, load: Load) -> None:
+    """Hostile cases 56 and 57: file, mapping and poller."""
+    for n in range(1, REBINDS + 1):
+        unbind(bench)
+        load.wait("gone", n)
+        bind(bench)
+        load.wait_again(n)
+
+
+def test_a_card_removed_while_the_watchdog_is_about_to_look(bench: Bench, load: Load) -> None:
+    """Hostile case 87: at every tenth of the watchdog's second, a hung transmitter included."""
+
+    def uptime_s() -> float:
+        return float(bench.vm.read_file("/proc/uptime").split()[0])
+
+    for lives in range(1, 11):
+        until = uptime_s() + 0.1 * lives
+        if lives % 2:
+            bench.vm.run(["setpci", "-s", bench.vm.pci(CARD), "COMMAND=0:4"])
+            until += 2.5  # about when it finds that nothing is sent
+        while uptime_s() < until:
+            pass
+        unbind(bench)
+        load.wait("gone", lives)
+        bind(bench)
+        load.wait_again(lives)
+
+
+def test_a_card_whose_memory_cannot_be_read_is_gone_and_comes_back_when_bound_anew(
+    bench: Bench, load: Load
+) -> None:
+    """Hostile case 84: memory decode off, so that all registers read as ones."""
+    for n in range(1, 4):
+        bench.vm.run(["setpci", "-s", bench.vm.pci(CARD), "COMMAND=0:2"])
+        load.wait("gone", n)
+        unbind(bench)
+        bind(bench)
+        load.wait_again(n)
+
+
+def test_a_function_reset_under_load_is_survived(bench: Bench, load: Load) -> None:
+    """Hostile case 88."""
+    assert b"flr" in bench.vm.read_file(f"{device(bench)}/reset_method")
+    for _ in range(RESETS):
+        bench.vm.write_file(f"{device(bench)}/reset", b"1")
+        load.wait_moving()
+    assert load.count("gone") == 0
+
+
+def test_a_link_that_flaps_under_load_is_survived(
+    bench: Bench, load: Load, request: pytest.FixtureRequest
+) -> None:
+    """Hostile case 86."""
+    path = f"/sys/class/net/{bench.near}/carrier"
+    for _ in range(ALL_FLAPS if is_full(request) else FLAPS):
+        bench.vm.set_link(CARD, False)
+        bench.vm.wait_until(lambda: bench.vm.read_file(path) == b"0\n", 30, "no link")
+        bench.vm.set_link(CARD, True)
+        load.wait_moving()
+    assert load.count("gone") == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ip link set {0} down; ip link set {0} up",
+        "ethtool -G {0} rx 64 tx 64; ethtool -G {0} rx 256 tx 256",
+        "ip link set {0} mtu 1400; ip link set {0} mtu 1500",
+        "ethtool -K {0} rxvlan off; ethtool -K {0} rxvlan on",
+        "ethtool -C {0} rx-usecs 100; ethtool -C {0} rx-usecs 20",
+    ],
+    ids=["down", "rings", "mtu", "features", "coalescing"],
+)
+def test_settings_changed_under_load_are_survived(bench: Bench, load: Load, words: str) -> None:
+    """Hostile case 90."""
+    for _ in range(3):
+        bench.vm.run(["sh", "-ec", words.format(bench.near)])
+        load.wait_moving()
+    done = bench.vm.run(["ethtool", "-L", bench.near, "combined", "1"], check=False)
+    assert done.returncode != 0, "the number of queues is fixed while a tap is open"
+    assert load.count("gone") == 0
+
+
+def test_bus_mastering_that_is_taken_and_given_back_under_load(bench: Bench, load: Load) -> None:
+    """Hostile case 83."""
+    resets = bench.port_stats(bench.near)["resets"]
+    bench.vm.run(["setpci", "-s", bench.vm.pci(CARD), "COMMAND=0:4"])
+    bench.vm.wait_until(
+        lambda: bench.port_stats(bench.near)["resets"] > resets, 60, "the watchdog's reset"
+    )
+    bench.vm.run(["setpci", "-s", bench.vm.pci(CARD), "COMMAND=4:4"])
+    bench.vm.write_file(f"{device(bench)}/reset", b"1")
+    load.wait_moving()
+    assert load.count("gone") == 0
+
+
+def test_interrupts_masked_behind_the_drivers_back_only_delay(bench: Bench, load: Load) -> None:
+    """Hostile case 92."""
+    poke = bench.vm.guest.modules["registers"].poke
+    for _ in range(3):
+        for register in (EIMC, IMC):
+            poke(f"{device(bench)}/resource0", register, 0xFFFFFFFF)
+        load.wait_moving()
+        load.wait_moving()
