@@ -3,21 +3,32 @@
  * The program whose instructions are counted: receives, sends or forwards
  * frames through libntzc, in batches, and sets mark 1 after 2 * COUNT frames
  * (every page is mapped by then), mark 2 after COUNT more, mark 3 after COUNT
- * more. Receiving touches one byte of each frame. A batch that is not full is followed by a pause, in
- * which frames gather: what is counted is the work of full batches.
+ * more. Receiving touches one byte of each frame. A batch that is not full is
+ * followed by a pause, in which frames gather: what is counted is the work of
+ * full batches.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "libntzc.h"
 #include "marker.h"
 
-#define BATCH 64
+#define MAX_BATCH 512
+#define MAX_TAPS 64
 
 static volatile unsigned char sink;
+
+static struct {
+	unsigned int door;
+	unsigned int batch;
+	unsigned int len;
+	unsigned int n_taps;
+	struct ntzc_tap *taps[MAX_TAPS];
+} run = { .door = NTZC_DOOR_RINGS, .batch = 64, .n_taps = 1 };
 
 static void fail(const char *what, int error)
 {
@@ -25,58 +36,83 @@ static void fail(const char *what, int error)
 	exit(1);
 }
 
-static int peek(struct ntzc_tap *tap, struct ntzc_desc *descs)
+static void pause_if(int wanted)
 {
-	static const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
-	int n = ntzc_tap_peek(tap, descs, BATCH, 0);
+	static const struct timespec pause = { .tv_nsec = 60 * 1000 * 1000 };
+
+	if (wanted)
+		nanosleep(&pause, NULL);
+}
+
+static void touch(const struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		sink = *(const unsigned char *)ntzc_tap_data(tap, &descs[i]);
+}
+
+/* A batch, through the cheapest calls that there are. Return: frames. */
+static unsigned int receive_batch(struct ntzc_tap *tap)
+{
+	const struct ntzc_desc *descs;
+	unsigned int done = 0;
+
+	while (done < run.batch) {
+		/* a view ends at the ring's end: the rest is the next one */
+		int n = ntzc_tap_view(tap, &descs, run.batch - done, 0);
+
+		if (n < 0)
+			fail("view", n);
+		if (!n)
+			break;
+		touch(tap, descs, (unsigned int)n);
+		if (ntzc_tap_done(tap, descs, (unsigned int)n) != n)
+			fail("done", -EINVAL);
+		done += (unsigned int)n;
+	}
+	return done;
+}
+
+static unsigned int receive(void)
+{
+	unsigned int n = receive_batch(run.taps[0]);
+
+	for (unsigned int i = 1; i < run.n_taps; i++)
+		receive_batch(run.taps[i]);
+	pause_if(n < run.batch);
+	return n;
+}
+
+static unsigned int forward(void)
+{
+	struct ntzc_desc descs[MAX_BATCH];
+	struct ntzc_tap *tap = run.taps[0];
+	int n = ntzc_tap_peek(tap, descs, run.batch, 0);
 
 	if (n < 0)
 		fail("peek", n);
-	if (n < BATCH)
-		nanosleep(&pause, NULL);
-	return n;
-}
-
-static int receive(struct ntzc_tap *tap)
-{
-	struct ntzc_desc descs[BATCH];
-	int n = peek(tap, descs);
-
-	if (!n)
-		return 0;
-	for (int i = 0; i < n; i++)
-		sink = *(const unsigned char *)ntzc_tap_data(tap, &descs[i]);
-	if (ntzc_tap_release_descs(tap, descs, (unsigned int)n) != n)
-		fail("release", -ESTALE);
-	return n;
-}
-
-static int forward(struct ntzc_tap *tap)
-{
-	struct ntzc_desc descs[BATCH];
-	int n = peek(tap, descs);
-
 	for (int done = 0; done < n;) {
-		int sent = ntzc_tap_submit(tap, descs + done, (unsigned int)(n - done), -1);
+		int sent = ntzc_tap_forward(tap, descs + done, (unsigned int)(n - done), 0, -1);
 
 		if (sent < 0)
-			fail("submit", sent);
+			fail("forward", sent);
 		done += sent;
 	}
-	return n;
+	pause_if((unsigned int)n < run.batch);
+	return (unsigned int)n;
 }
 
-static int transmit(struct ntzc_tap *tap, unsigned int len)
+static unsigned int transmit(void)
 {
-	struct ntzc_desc descs[BATCH];
-	int n = ntzc_tap_reserve(tap, descs, BATCH, -1);
+	struct ntzc_desc descs[MAX_BATCH];
+	struct ntzc_tap *tap = run.taps[0];
+	int n = ntzc_tap_reserve(tap, descs, run.batch, -1);
 
 	if (n < 0)
 		fail("reserve", n);
 	for (int i = 0; i < n; i++) {
 		/* one byte, as on receive: the frame's other bytes stay from before */
 		*(unsigned char *)ntzc_tap_tx_data(tap, &descs[i]) = 2;
-		descs[i].len = len;
+		descs[i].len = run.len;
 	}
 	for (int done = 0; done < n;) {
 		int sent = ntzc_tap_submit(tap, descs + done, (unsigned int)(n - done), -1);
@@ -85,7 +121,7 @@ static int transmit(struct ntzc_tap *tap, unsigned int len)
 			fail("submit", sent);
 		done += sent;
 	}
-	return n;
+	return (unsigned int)n;
 }
 
 /* A frame's header in every buffer, so that sending need not write it again */
@@ -103,42 +139,71 @@ static void prepare(struct ntzc_tap *tap)
 	ntzc_tap_release_descs(tap, descs, (unsigned int)n);
 }
 
+static void create(const char *interface, char what)
+{
+	struct ntzc_tap_options opts = {
+		.size = sizeof(opts), .flags = NTZC_ATTACH_PROMISC, .interface = interface,
+		.ring_size = 4096, .quota = what == 't' ? 1 : 3072, .door = run.door,
+	};
+
+	for (unsigned int i = 0; i < run.n_taps; i++) {
+		int err = ntzc_tap_create(&opts, &run.taps[i]);
+
+		if (err)
+			fail("create", err);
+	}
+	if (what == 't')
+		prepare(run.taps[0]);
+}
+
+/* Frames up to @end, counted from the program's start. Return: how many there were. */
+static unsigned int work(char what, unsigned int done, unsigned int end)
+{
+	while (done < end)
+		done += what == 'r' ? receive() : what == 'f' ? forward() : transmit();
+	return done;
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: insn [-c] [-b BATCH] [-k TAPS] rx|tx|forward IFACE COUNT LEN\n"
+			"  -c  through calls; else through rings\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
-	struct ntzc_tap_options opts = { .size = sizeof(opts), .flags = NTZC_ATTACH_PROMISC };
-	struct ntzc_tap *tap;
-	unsigned int len, count, done = 0;
-	int err;
+	unsigned int count, done;
+	char what;
+	int opt;
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: insn rx|tx|forward IFACE COUNT LEN\n");
-		return 2;
+	while ((opt = getopt(argc, argv, "cb:k:")) != -1) {
+		if (opt == 'c')
+			run.door = NTZC_DOOR_CALLS;
+		else if (opt == 'b')
+			run.batch = (unsigned int)atoi(optarg);
+		else if (opt == 'k')
+			run.n_taps = (unsigned int)atoi(optarg);
+		else
+			return usage();
 	}
-	opts.interface = argv[2];
-	opts.ring_size = 4096;
-	opts.quota = argv[1][0] == 't' ? 1 : 0;
-	count = (unsigned int)atoi(argv[3]);
-	len = (unsigned int)atoi(argv[4]);
-	err = ntzc_tap_create(&opts, &tap);
-	if (err)
-		fail("create", err);
-	prepare(tap);
+	if (argc - optind != 4 || run.batch - 1 >= MAX_BATCH || run.n_taps - 1 >= MAX_TAPS)
+		return usage();
+	what = argv[optind][0];
+	count = (unsigned int)atoi(argv[optind + 2]);
+	run.len = (unsigned int)atoi(argv[optind + 3]);
+	create(argv[optind + 1], what);
 	puts("ready");
 	fflush(stdout);
-	for (unsigned int mark = 1; mark <= 3; mark++) {
-		while (done < count * (mark + 1))
-			done += (unsigned int)(argv[1][0] == 'r' ? receive(tap) :
-					       argv[1][0] == 'f' ? forward(tap) :
-					       transmit(tap, len));
-		if (mark == 1)
-			NTZC_MARK(1);
-		else if (mark == 2)
-			NTZC_MARK(2);
-		else
-			NTZC_MARK(3);
-	}
+	done = work(what, 0, 2 * count);
+	NTZC_MARK(1);
+	done = work(what, done, 3 * count);
+	NTZC_MARK(2);
+	done = work(what, done, 4 * count);
+	NTZC_MARK(3);
 	/* whole batches: the last may have overshot */
 	printf("%u\n", done);
-	ntzc_tap_destroy(tap);
+	for (unsigned int i = 0; i < run.n_taps; i++)
+		ntzc_tap_destroy(run.taps[i]);
 	return 0;
 }

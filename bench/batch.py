@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What bench/insn.c does to receive, in Python: batches as arrays, one byte of each frame touched.
+
+Usage: batch.py MARKS.so IFACE COUNT BATCH
+"""
+
+import ctypes
+import sys
+import time
+
+import pyntzc
+
+
+def main(library: str, interface: str, count: int, size: int) -> None:
+    """Receive 4 * count frames; set the marks after two, three and four times *count*."""
+    marks = ctypes.CDLL(library)
+    with pyntzc.open(interface, promisc=True, ring_size=4096, quota=3072) as tap:
+        print("ready", flush=True)
+        done = 0
+        for mark, end in enumerate((2 * count, 3 * count, 4 * count), 1):
+            while done < end:
+                batch = tap.recv(size, timeout_s=0)
+                if batch:
+                    with batch:
+                        heads = batch.bytes(1)  # reads a byte of each, as the C client does
+                    done += len(batch)
+                if len(batch) < size:
+                    time.sleep(0.06)
+            getattr(marks, f"mark{mark}")()
+        print(done, heads.shape)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

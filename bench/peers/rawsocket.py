@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What Python has without NTZC: a raw socket, scapy, or libpcap; as bench/batch.py otherwise.
+
+Usage: rawsocket.py WAY MARKS.so IFACE COUNT
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+_PAUSE_S = 0.06
+_ETH_P_ALL = 3
+
+
+def raw_socket(interface: str) -> Callable[[], int]:
+    """One recv_into() a frame, into one buffer."""
+    file = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+    file.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
+    file.bind((interface, _ETH_P_ALL))
+    file.setblocking(False)
+    buffer = bytearray(9216)
+
+    def receive() -> int:
+        for n in range(64):
+            try:
+                file.recv_into(buffer)
+            except BlockingIOError:
+                return n
+            _ = buffer[0]
+        return 64
+
+    return receive
+
+
+def scapy(interface: str) -> Callable[[], int]:
+    """The socket of scapy; a frame is a packet object."""
+    from scapy.arch.linux import L2ListenSocket
+    from scapy.config import conf
+    from scapy.layers.l2 import Ether
+    from scapy.packet import Packet
+    from scapy.sendrecv import sniff
+
+    conf.bufsize = 16 << 20
+    file = L2ListenSocket(iface=interface, promisc=True)
+
+    def receive() -> int:
+        seen = 0
+
+        def touch(packet: Packet) -> None:
+            nonlocal seen
+            _ = packet[Ether].dst
+            seen += 1
+
+        sniff(opened_socket=file, prn=touch, store=False, count=64, timeout=_PAUSE_S)
+        return seen
+
+    return receive
+
+
+WAYS = {"raw-socket": raw_socket, "scapy": scapy}
+
+
+def main(way: str, library: str, interface: str, count: int) -> None:
+    """Receive 4 * count frames; set the marks after two, three and four times *count*."""
+    marks = ctypes.CDLL(library)
+    receive = WAYS[way](interface)
+    print("ready", flush=True)
+    done = 0
+    for mark, end in enumerate((2 * count, 3 * count, 4 * count), 1):
+        while done < end:
+            n = receive()
+            done += n
+            if n < 64:
+                time.sleep(_PAUSE_S)
+        getattr(marks, f"mark{mark}")()
+    print(done)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
