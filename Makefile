@@ -7,11 +7,16 @@ SHELL := /bin/bash
 
 # which kernels a verb is for: names of ci/kernels.toml
 KERNEL ?=
-vm_kernels = $(or $(subst all,,$(KERNEL)),6.1 6.12)
+all_kernels = $(shell python3 -m emulation kernels list)
+vm_kernels = $(or $(patsubst all,$(all_kernels),$(KERNEL)),6.1 6.12)
 one_kernel = $(or $(KERNEL),6.12)
 
 PREFIX ?= /usr/local
 ARGS ?=
+
+# of a fuzzing run: for how long, in seconds, and which
+T ?= 60
+SEED ?= 1
 
 # the Python environment, made on first use
 venv = $(shell ci/setup --print-venv)
@@ -19,7 +24,7 @@ python = $(venv)/bin/python
 
 .PHONY: help
 help: ## print the verbs
-	@echo "usage: make VERB [KERNEL=6.1|6.12]"
+	@echo "usage: make VERB [KERNEL=NAME], of ci/kernels.toml"
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: check
@@ -27,6 +32,11 @@ check: ## lint and unit tests: no root, no VM, under a minute
 	@ci/setup check
 	@$(python) -m ci.lint
 	@$(python) -m pytest -q tests/unit $(ARGS)
+
+.PHONY: analyze
+analyze: ## coccinelle's rules for the kernel and clang's analyzer, over all C: some minutes
+	@ci/setup analyze
+	@$(python) -m ci.lint cocci clang-modules clang-lib
 
 .PHONY: modules
 modules: ## build ntzc.ko and ntzc_igb.ko for a kernel of the list
@@ -53,6 +63,16 @@ vm-test: python ## the whole test suite, unit tests and a VM for each kernel
 	@ci/setup check vm
 	@$(python) -m pytest tests/unit tests/integration --kernels "$(vm_kernels)" $(ARGS)
 
+.PHONY: mutants
+mutants: python ## break the modules on purpose, and see the suite notice
+	@ci/setup check vm
+	@$(python) -m tests.mutants $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## fuzz the ABI in a VM: T=SECONDS SEED=N
+	@ci/setup vm kernel
+	@$(python) -m tests.fuzz $(or $(KERNEL),debug) --seconds $(T) --seed $(SEED) $(ARGS)
+
 .PHONY: vm-shell
 vm-shell: python ## a shell in a VM with two cards and everything loaded
 	@ci/setup vm
@@ -62,6 +82,21 @@ vm-shell: python ## a shell in a VM with two cards and everything loaded
 insn: python ## guest instructions per packet, in a VM
 	@ci/setup vm
 	@$(python) -m bench.insn $(one_kernel) $(ARGS)
+
+.PHONY: insn-profile
+insn-profile: python ## the same of the hot path, by function
+	@ci/setup vm
+	@$(python) -m bench.insn $(one_kernel) rx-rings tx-rings forward-rings --profile
+
+.PHONY: bench
+bench: python ## NTZC and its peers in a VM, and build/bench/report.html
+	@ci/setup vm
+	@$(python) -m bench.suite $(one_kernel) $(ARGS)
+	@$(python) -m bench.report
+
+.PHONY: bench-quick
+bench-quick: ## the same with two frame lengths, in some minutes
+	@$(MAKE) --no-print-directory bench ARGS="--quick $(ARGS)"
 
 .PHONY: install
 install: ## on this machine: modules (DKMS), udev rule, C library, Python client
