@@ -81,8 +81,8 @@ MUTANTS = {
     "offset": Mutant(
         "the offset to send from may lie in another buffer",
         "module/tx.c",
-        "d->offset >> pool->shift != m_buf_index(m) ||",
-        "",
+        "in = d->offset - (index << b->shift)",
+        "in = d->offset & (size - 1)",
         (
             "unit/core/test_machine.py",
             "integration/test_transmit.py::test_a_frame_lies_in_its_buffer_or_is_refused",

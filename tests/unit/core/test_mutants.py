@@ -90,21 +90,21 @@ MUTANTS = [
     Mutant(
         "the offset may lie in another buffer",
         "tx.c",
-        "d->offset >> pool->shift != m_buf_index(m) ||",
-        "",
+        "in = d->offset - (index << b->shift)",
+        "in = d->offset & (size - 1)",
     ),
     Mutant(
         "padding may pass the end of the buffer",
         "tx.c",
-        "need > m->size - in",
-        "d->len > m->size - in",
+        "need > size - in",
+        "d->len > size - in",
         tests="transmit",
     ),
     Mutant(
         "a frame may be longer than the buffer",
         "tx.c",
-        "need > m->size - in",
-        "in > m->size",
+        "need > size - in",
+        "in > size",
         tests="transmit",
     ),
     Mutant(
@@ -176,13 +176,13 @@ MUTANTS = [
     Mutant(
         "sent buffers do not come back",
         "pool.c",
-        "m_buf_retire(m[i]);\n\t\t\tpool->free[pool->n_free++] = m[i];",
-        "m_buf_retire(m[i]);",
+        "m_buf_retire(one);\n\t\t\t*free++ = one;",
+        "m_buf_retire(one);",
     ),
     Mutant(
         "transmit is not stopped with the card",
         "port.c",
-        "q->tx_up = false;",
+        "WRITE_ONCE(q->tx_up, false);",
         ";",
     ),
     Mutant(
@@ -507,6 +507,12 @@ MUTANTS = [
         "\t\t\tntzc_queue_remove(c->queue, c);\n\t}",
     ),
 ]
+
+
+def test_every_mutant_says_what_to_break() -> None:
+    """They are tried rarely: one that the core has outgrown must not wait until then."""
+    stale = [m.name for m in MUTANTS if (build.MODULE / m.file).read_text().count(m.old) != 1]
+    assert not stale
 
 
 @pytest.mark.mutants
