@@ -85,7 +85,7 @@ MUTANTS = {
         "in = d->offset & (size - 1)",
         (
             "unit/core/test_machine.py",
-            "integration/test_transmit.py::test_a_frame_lies_in_its_buffer_or_is_refused",
+            "integration/test_transmit.py::test_an_offset_outside_the_buffer_is_refused",
         ),
     ),
     "unmap": Mutant(
