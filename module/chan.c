@@ -214,7 +214,7 @@ static struct m_buf **ntzc_chan_take(struct ntzc_chan *c, const u32 *release, un
 		if (unlikely(!m_buf_unref(m)))
 			continue;
 		/* as m_buf_retire() does, without a look at what is known */
-		WRITE_ONCE(m->desc.handle, ntzc_handle_next(handle));
+		WRITE_ONCE(m->desc.handle, ntzc_handle_next(handle, false));
 		*done++ = m;
 	}
 	c->bad_release += bad;

@@ -513,6 +513,7 @@ void ntzc_tx_teardown(struct ntzc_tap *tap);
 int ntzc_tx_door_create(struct ntzc_tap *tap, const struct ntzc_pool *pool,
 			struct ntzc_tx_setup *arg);
 void ntzc_tx_door_destroy(struct ntzc_tap *tap);
+bool ntzc_tx_door_rest(struct ntzc_tap *tap);
 int ntzc_tx_door_run(struct ntzc_tap *tap);
 bool ntzc_tx_door_offers(const struct ntzc_tap *tap);
 
@@ -545,10 +546,18 @@ static inline struct ntzc_pool *ntzc_tap_tx_pool(const struct ntzc_tap *tap)
 
 /* What each packet goes through: inline */
 
-/** ntzc_handle_next() - Return: a buffer's handle in its next use. */
-static inline u32 ntzc_handle_next(u32 handle)
+/**
+ * ntzc_handle_next() - a buffer's handle in its next use
+ * @handle: of this use
+ * @tx: of transmit memory
+ *
+ * The generation's overflow goes into the bit that says which memory.
+ * Return: the handle.
+ */
+static inline u32 ntzc_handle_next(u32 handle, bool tx)
 {
-	return (handle & ~NTZC_HANDLE_GEN) | ((handle + NTZC_HANDLE_GEN_ONE) & NTZC_HANDLE_GEN);
+	handle += NTZC_HANDLE_GEN_ONE;
+	return tx ? handle | NTZC_HANDLE_TX : handle & ~NTZC_HANDLE_TX;
 }
 
 /**
@@ -557,7 +566,7 @@ static inline u32 ntzc_handle_next(u32 handle)
  */
 static inline void m_buf_retire(struct m_buf *m)
 {
-	WRITE_ONCE(m->desc.handle, ntzc_handle_next(m->desc.handle));
+	WRITE_ONCE(m->desc.handle, ntzc_handle_next(m->desc.handle, m->pool->tx));
 }
 
 /**

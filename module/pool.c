@@ -297,6 +297,7 @@ unsigned int ntzc_pool_alloc(struct ntzc_pool *pool, struct m_buf **m, unsigned 
 		n = left;
 		pool->starved |= starving;
 	}
+#pragma GCC unroll 4
 	for (i = 0; i < n; i++)
 		m[i] = pool->free[--left];
 	WRITE_ONCE(pool->n_free, left);
@@ -384,9 +385,9 @@ void ntzc_pool_launch(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
 	if (!pool->in_flight)
 		kref_get(&pool->ref);
 	WRITE_ONCE(pool->in_flight, pool->in_flight + n);
-#pragma GCC unroll 4
-	for (i = 0; i < n; i++)
-		m[i]->in_flight++;
+	if (!pool->tx)
+		for (i = 0; i < n; i++)
+			m[i]->in_flight++;
 	spin_unlock_bh(&pool->lock);
 }
 
@@ -404,13 +405,49 @@ void ntzc_pool_recall(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
 	bool last;
 
 	spin_lock_bh(&pool->lock);
-	for (i = 0; i < n; i++)
-		m[i]->in_flight--;
+	if (!pool->tx)
+		for (i = 0; i < n; i++)
+			m[i]->in_flight--;
 	WRITE_ONCE(pool->in_flight, pool->in_flight - n);
 	last = !pool->in_flight;
 	spin_unlock_bh(&pool->lock);
 	if (last)
 		ntzc_pool_put(pool);
+}
+
+/* Received frames, which others may hold still. Return: where the free ones end. */
+static __always_inline struct m_buf **ntzc_pool_land_shared(struct m_buf **free, struct m_buf **m,
+							    unsigned int n)
+{
+	struct m_buf **end = m + n;
+
+#pragma GCC unroll 4
+	for (; m != end; m++) {
+		struct m_buf *one = *m;
+
+		one->in_flight--;
+		if (m_buf_unref(one)) {
+			WRITE_ONCE(one->desc.handle, ntzc_handle_next(one->desc.handle, false));
+			*free++ = one;
+		}
+	}
+	return free;
+}
+
+/* A tap's own buffers: the transmission was the only holder. Return: as above. */
+static __always_inline struct m_buf **ntzc_pool_land_own(struct m_buf **free, struct m_buf **m,
+							 unsigned int n)
+{
+	struct m_buf **end = m + n;
+
+#pragma GCC unroll 4
+	for (; m != end; m++) {
+		struct m_buf *one = *m;
+
+		WRITE_ONCE(one->desc.handle, ntzc_handle_next(one->desc.handle, true));
+		*free++ = one;
+	}
+	return free;
 }
 
 /**
@@ -424,7 +461,7 @@ void ntzc_pool_recall(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
  */
 void ntzc_pool_land(struct ntzc_pool *pool, struct m_buf **m, unsigned int n, int status)
 {
-	struct m_buf **end = m + n, **free;
+	struct m_buf **free;
 	u64 starved;
 	bool last;
 
@@ -432,16 +469,7 @@ void ntzc_pool_land(struct ntzc_pool *pool, struct m_buf **m, unsigned int n, in
 	WRITE_ONCE(pool->in_flight, pool->in_flight - n);
 	last = !pool->in_flight;
 	free = &pool->free[pool->n_free];
-#pragma GCC unroll 4
-	for (; m != end; m++) {
-		struct m_buf *one = *m;
-
-		one->in_flight--;
-		if (m_buf_unref(one)) {
-			m_buf_retire(one);
-			*free++ = one;
-		}
-	}
+	free = pool->tx ? ntzc_pool_land_own(free, m, n) : ntzc_pool_land_shared(free, m, n);
 	WRITE_ONCE(pool->n_free, free - pool->free);
 	if (likely(!status))
 		pool->tx_completed += n;

@@ -3,8 +3,9 @@
  * Transmit: a tap's own buffers, reserved, filled by the program, submitted,
  * and back when the card has sent them; and received frames, forwarded by
  * reference. Everything that a program says of a frame is in the descriptor,
- * which the caller copied once; only that copy is checked and used.
+ * each word of which is read once; what was read is checked and used.
  */
+#include <linux/bitops.h>
 #include <linux/dma-mapping.h>
 #include <linux/if_ether.h>
 #include <linux/module.h>
@@ -59,119 +60,178 @@ void ntzc_tx_unreserve(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned
 	ntzc_tap_release(tap, handles, n);
 }
 
-/* Nothing is said of the frame but where it is and where it goes: true of most */
-static __always_inline bool ntzc_tx_plain(const struct ntzc_desc *d)
-{
-	static const struct ntzc_desc said = { .len = ~0u, .queue = 0xff };
-	const u64 *word = (const u64 *)d, *may = (const u64 *)&said;
-
-	BUILD_BUG_ON(sizeof(*d) != 4 * sizeof(u64) ||
-		     offsetof(struct ntzc_desc, timestamp) != sizeof(u64));
-	return !((word[1] & ~may[1]) | (word[2] & ~may[2]) | (word[3] & ~may[3]));
-}
-
-/* Fields that the sender must leave zero, and flags that mean nothing */
-static noinline bool ntzc_tx_malformed(const struct ntzc_desc *d)
-{
-	return d->timestamp | d->hash | d->orig_len | d->hash_type ||
-	       d->flags & ~NTZC_TX_VLAN || (d->vlan_tci && !(d->flags & NTZC_TX_VLAN));
-}
-
-/* What a run of descriptors is checked against: of one pool, looked up once */
+/* What a run of descriptors is checked against: of one pool and one target, looked up once */
 struct ntzc_tx_bounds {
 	struct m_buf *bufs;
 	u32 *held;
 	u32 mask;
-	u32 shift;
-	u32 frame_max;
+	u32 size;
+	u32 base;	/* mask of an offset, for the buffer's start */
+	u32 frame_max;	/* or a buffer's size, if that is less */
+	u32 longer;	/* what such a frame has more than NTZC_PAD_FRAME */
+	u64 tail;	/* of a descriptor that says no more than where to */
 };
 
-/* A buffer of the tap's own: take it from the program and describe the frame in it */
+/* A descriptor as a program wrote it, each word read once: it may lie where it can be rewritten */
+struct ntzc_tx_words {
+	u32 handle;
+	u32 offset;
+	u64 time;	/* must be zero */
+	u64 len;	/* and the hash above it, which must be zero */
+	u64 tail;	/* original length, tag, flags, target, hash type */
+};
+
+static __always_inline struct ntzc_tx_words ntzc_tx_read(const struct ntzc_desc *d)
+{
+	u64 len = READ_ONCE(((const u64 *)d)[2]);
+
+	BUILD_BUG_ON(sizeof(*d) != 4 * sizeof(u64) ||
+		     offsetof(struct ntzc_desc, len) != 2 * sizeof(u64) ||
+		     offsetof(struct ntzc_desc, orig_len) != 3 * sizeof(u64));
+	return (struct ntzc_tx_words) {
+		.handle = READ_ONCE(d->handle),
+		.offset = READ_ONCE(d->offset),
+		.time = READ_ONCE(d->timestamp),
+		.len = IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? rol64(len, 32) : len,
+		.tail = READ_ONCE(((const u64 *)d)[3]),
+	};
+}
+
+/* Whether more is said of a frame than may be: where it is and goes, and a tag with its flag */
+static bool ntzc_tx_malformed(const struct ntzc_tx_words *w, u64 plain)
+{
+	struct ntzc_desc said, may;
+
+	((u64 *)&said)[3] = w->tail;
+	((u64 *)&may)[3] = plain;
+	return w->time || w->len >> 32 || said.orig_len || said.hash_type ||
+	       said.queue != may.queue || said.flags & ~NTZC_TX_VLAN ||
+	       (said.vlan_tci && !(said.flags & NTZC_TX_VLAN));
+}
+
+/* The offset in the buffer; larger than that if it is in another one */
+static __always_inline u32 ntzc_tx_place(const struct ntzc_tx_bounds *b, const struct m_buf *m,
+					 u32 offset)
+{
+	return offset - (m->desc.offset & b->base);
+}
+
+static __always_inline void ntzc_tx_describe(const struct ntzc_tx_bounds *b, struct m_buf *m,
+					     const struct ntzc_tx_words *w, u32 len)
+{
+	b->held[w->handle & b->mask] = NTZC_MARK_NONE;
+	m->desc.offset = w->offset;
+	m->desc.len = len;
+	((u64 *)&m->desc)[3] = w->tail;
+}
+
+/* One with a tag, one that is short, or one that is wrong. Return: its length, or an errno. */
+static noinline int ntzc_tx_take_odd(const struct ntzc_tx_bounds *b, struct ntzc_tx_words w)
+{
+	struct m_buf *m = &b->bufs[w.handle & b->mask];
+	u32 need = max_t(u32, w.len, NTZC_PAD_FRAME);
+
+	if (ntzc_tx_malformed(&w, b->tail))
+		return -EINVAL;
+	if (b->held[w.handle & b->mask] != w.handle)
+		return -ESTALE;
+	if (w.len < NTZC_MIN_FRAME || w.len > b->frame_max ||
+	    ntzc_tx_place(b, m, w.offset) > b->size - need)
+		return -EINVAL;
+	ntzc_tx_describe(b, m, &w, need);
+	memset(m_buf_data(m) + w.len, 0, need - w.len);
+	return need;
+}
+
+/*
+ * A buffer of the tap's own: take it from the program and describe the frame in it.
+ * Return: the frame's length, or an errno.
+ */
 static __always_inline int ntzc_tx_take_own(const struct ntzc_tx_bounds *b,
 					    const struct ntzc_desc *d, struct m_buf **out)
 {
-	u32 index = d->handle & b->mask, size = 1u << b->shift;
-	u32 in = d->offset - (index << b->shift), need = max_t(u32, d->len, NTZC_PAD_FRAME);
+	const struct ntzc_tx_words w = ntzc_tx_read(d);
+	u32 index = w.handle & b->mask;
 	struct m_buf *m = &b->bufs[index];
 
-	if (unlikely(b->held[index] != d->handle))
-		return -ESTALE;
-	/* in wraps if the offset is of a buffer before this one */
-	if (unlikely(d->len < NTZC_MIN_FRAME || d->len > b->frame_max || in >= size ||
-		     need > size - in))
-		return -EINVAL;
-	b->held[index] = NTZC_MARK_NONE;
-	m->desc.offset = d->offset;
-	m->desc.len = need;
-	m->desc.vlan_tci = d->vlan_tci;
-	m->desc.flags = d->flags;
-	if (unlikely(need > d->len))
-		memset(m_buf_data(m) + d->len, 0, need - d->len);
 	*out = m;
-	return 0;
+	if (unlikely(w.tail != b->tail || w.time || b->held[index] != w.handle ||
+		     w.len - NTZC_PAD_FRAME > b->longer ||
+		     ntzc_tx_place(b, m, w.offset) > b->size - (u32)w.len))
+		return ntzc_tx_take_odd(b, w);
+	ntzc_tx_describe(b, m, &w, w.len);
+	return w.len;
 }
 
-/* A received frame that the tap holds: its hold becomes the transmit's reference */
+/*
+ * A received frame that the tap holds: its hold becomes the transmit's reference.
+ * Return: the frame's length, or an errno.
+ */
 static __always_inline int ntzc_tx_take_received(const struct ntzc_tx_bounds *b,
 						 const struct ntzc_desc *d, struct m_buf **out)
 {
-	u32 index = d->handle & b->mask;
+	const struct ntzc_tx_words w = ntzc_tx_read(d);
+	u32 index = w.handle & b->mask;
 	struct m_buf *m = &b->bufs[index];
 
+	if (unlikely(w.tail != b->tail || w.time) && ntzc_tx_malformed(&w, b->tail))
+		return -EINVAL;
 	/* acquire: as in ntzc_tap_held() */
-	if (unlikely(smp_load_acquire(&b->held[index]) != d->handle))
-		return -ESTALE;
-	if (unlikely(d->offset != m->desc.offset || d->len != m->desc.len || d->flags ||
-		     d->len > b->frame_max))
+	if (unlikely(smp_load_acquire(&b->held[index]) != w.handle))
+		return w.len >> 32 ? -EINVAL : -ESTALE;
+	/* its tag, if it has one, was recorded when it came in */
+	if (unlikely(w.tail != b->tail || w.offset != m->desc.offset || w.len != m->desc.len ||
+		     w.len > b->frame_max))
 		return -EINVAL;
 	WRITE_ONCE(b->held[index], NTZC_MARK_NONE);
 	*out = m;
-	return 0;
+	return w.len;
 }
 
 /*
  * Take descriptors from the program as far as they are of one pool, for one target, and
- * well formed. Return: how many; if there are fewer, @err says why, or 0.
+ * well formed. Return: how many; if there are fewer, @err says why.
  */
 static __always_inline unsigned int
 ntzc_tx_take_run(const struct ntzc_tx_bounds *b, const struct ntzc_desc *d, unsigned int n,
 		 bool own, struct m_buf **m, u64 *bytes, int *err)
 {
-	const u32 tx = own ? NTZC_HANDLE_TX : 0;
-	const u8 target = d->queue;
-	unsigned int k;
+	struct m_buf **at = m, **end = m + n;
 	u64 sum = 0;
+	int len = 0;
 
-	for (k = 0; k < n; k++) {
-		if ((d[k].handle & NTZC_HANDLE_TX) != tx || d[k].queue != target)
+	for (; at != end; at++, d++) {
+		/* one of the other pool or for another target ends the run: it is not held here */
+		len = own ? ntzc_tx_take_own(b, d, at) : ntzc_tx_take_received(b, d, at);
+		if (unlikely(len < 0))
 			break;
-		*err = -EINVAL;
-		if (unlikely(!ntzc_tx_plain(&d[k]) && ntzc_tx_malformed(&d[k])))
-			break;
-		*err = own ? ntzc_tx_take_own(b, &d[k], &m[k]) :
-			     ntzc_tx_take_received(b, &d[k], &m[k]);
-		if (unlikely(*err))
-			break;
-		sum += m[k]->desc.len;
+		sum += len;
 	}
+	*err = len;
 	*bytes = sum;
-	return k;
+	return at - m;
 }
 
 static unsigned int ntzc_tx_take(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n,
-				 u32 frame_max, struct m_buf **m, u64 *bytes, int *err)
+				 bool own, const struct ntzc_target *target, struct m_buf **m,
+				 u64 *bytes, int *err)
 {
-	const bool own = d->handle & NTZC_HANDLE_TX;
 	const struct ntzc_pool *pool = own ? tap->tx_pool : tap->rx_pool;
-	struct ntzc_tx_bounds b = { .frame_max = frame_max };
+	const struct ntzc_desc plain = { .queue = target - tap->targets };
+	struct ntzc_tx_bounds b = { .tail = ntzc_tx_read(&plain).tail };
+	struct ntzc_tx_words w;
 
-	*err = ntzc_tx_malformed(d) ? -EINVAL : -ESTALE;
-	if (!pool)
+	if (unlikely(!pool)) {
+		w = ntzc_tx_read(d);
+		*err = ntzc_tx_malformed(&w, b.tail) ? -EINVAL : -ESTALE;
 		return 0;
+	}
 	b.bufs = pool->bufs;
 	b.mask = pool->mask;
-	b.shift = pool->shift;
-	*err = 0;
+	b.size = 1u << pool->shift;
+	b.base = -b.size;
+	b.frame_max = min(READ_ONCE(target->port->frame_max), b.size);
+	b.longer = b.frame_max - NTZC_PAD_FRAME;
 	if (!own) {
 		b.held = tap->rx_held;
 		return ntzc_tx_take_run(&b, d, n, false, m, bytes, err);
@@ -195,13 +255,39 @@ static void ntzc_tx_untake(struct ntzc_tap *tap, struct m_buf *m)
 	}
 }
 
+/* The queues that received frames came in on. Return: whether it is one for all. */
+static bool ntzc_tx_queues(struct m_buf **m, unsigned int n, u8 *queues)
+{
+	u8 first = m[0]->desc.queue;
+	unsigned int i;
+
+	queues[0] = first;
+#pragma GCC unroll 4
+	for (i = 1; i < n; i++)
+		if (m[i]->desc.queue != first)
+			break;
+	if (likely(i == n))
+		return true;
+	for (i = 1; i < n; i++)
+		queues[i] = m[i]->desc.queue;
+	return false;
+}
+
 /*
  * Received frames were accepted: they no longer count against their queues'
  * quotas. Not before: a poll would use up the room of those that come back.
  */
-static void ntzc_tx_forwarded(struct ntzc_tap *tap, const u8 *queues, unsigned int n)
+static void ntzc_tx_forwarded(struct ntzc_tap *tap, const u8 *queues, bool one, unsigned int n)
 {
 	unsigned int i, run;
+
+	tap->tx_forwarded += n;
+	if (likely(one)) {
+		struct ntzc_chan *c = tap->chans[queues[0]];
+
+		WRITE_ONCE(c->released, c->released + n);
+		return;
+	}
 
 	for (i = 0; i < n; i += run) {
 		struct ntzc_chan *c = tap->chans[queues[i]];
@@ -210,7 +296,6 @@ static void ntzc_tx_forwarded(struct ntzc_tap *tap, const u8 *queues, unsigned i
 			;
 		WRITE_ONCE(c->released, c->released + run);
 	}
-	tap->tx_forwarded += n;
 }
 
 /* Where a run of packets goes, and as what the device there knows them */
@@ -323,7 +408,7 @@ static int ntzc_tx_push_to(const struct ntzc_target *target, struct m_buf **m, u
 /**
  * ntzc_tx_send() - send frames
  * @tap: the tap, attached
- * @d: the program's descriptors, copied
+ * @d: the program's descriptors, where it may write still
  * @n: how many, 1 to NTZC_TX_BATCH
  *
  * Context: hold_lock held, bottom halves off.
@@ -332,24 +417,26 @@ static int ntzc_tx_push_to(const struct ntzc_target *target, struct m_buf **m, u
  */
 int ntzc_tx_send(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n)
 {
-	const struct ntzc_target *target = ntzc_tx_target(tap, d[0].queue);
+	/* only where to look: if they change now, none of the descriptors fits */
+	const struct ntzc_target *target = ntzc_tx_target(tap, READ_ONCE(d->queue));
+	const bool own = READ_ONCE(d->handle) & NTZC_HANDLE_TX;
 	struct m_buf *m[NTZC_TX_BATCH] __uninitialized;
 	u8 queues[NTZC_TX_BATCH] __uninitialized;
-	bool own = d[0].handle & NTZC_HANDLE_TX;
 	int err, sent;
+	bool one = true;
 	unsigned int i, k;
 	u64 bytes;
 
 	if (!target)
 		return -EINVAL;
-	k = ntzc_tx_take(tap, d, n, READ_ONCE(target->port->frame_max), m, &bytes, &err);
+	k = ntzc_tx_take(tap, d, n, own, target, m, &bytes, &err);
 	if (!k)
 		return err;
 	/* before they go: then they may be gone */
-	for (i = 0; !own && i < k; i++)
-		queues[i] = m[i]->desc.queue;
+	if (!own)
+		one = ntzc_tx_queues(m, k, queues);
 	sent = ntzc_tx_push_to(target, m, k, bytes);
-	if (sent < (int)k) {
+	if (unlikely(sent < (int)k)) {
 		err = sent < 0 ? sent : -ENOSPC;
 		sent = max(sent, 0);
 		for (i = sent; i < k; i++)
@@ -357,8 +444,8 @@ int ntzc_tx_send(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n
 		ntzc_pool_recall(m[sent]->pool, m + sent, k - sent);
 	}
 	tap->tx_submitted += sent;
-	if (!(d[0].handle & NTZC_HANDLE_TX))
-		ntzc_tx_forwarded(tap, queues, min_t(unsigned int, sent, k));
+	if (!own)
+		ntzc_tx_forwarded(tap, queues, one, min_t(unsigned int, sent, k));
 	return sent ? sent : err;
 }
 
@@ -376,6 +463,8 @@ int ntzc_tx_submit(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int
 
 	spin_lock_bh(&tap->hold_lock);
 	sent = ntzc_tx_send(tap, d, n);
+	if (tap->tx_door.rings)
+		ntzc_tx_door_rest(tap);
 	spin_unlock_bh(&tap->hold_lock);
 	return sent;
 }
@@ -433,6 +522,19 @@ static void ntzc_tx_land(struct ntzc_queue *q, struct ntzc_pool *pool, struct m_
 	rcu_read_unlock();
 }
 
+/* Return: how many of the packets, from the first on, are of one pool. */
+static unsigned int ntzc_tx_alike(struct m_buf **m, unsigned int n)
+{
+	const struct ntzc_pool *pool = (*m)->pool;
+	struct m_buf **at = m + 1, **end = m + n;
+
+#pragma GCC unroll 4
+	for (; at != end; at++)
+		if ((*at)->pool != pool)
+			break;
+	return at - m;
+}
+
 /**
  * ntzc_tx_complete() - the card is done with packets
  * @q: the queue
@@ -453,11 +555,8 @@ void ntzc_tx_complete(struct ntzc_queue *q, struct m_buf **m, unsigned int n, in
 	/* the driver's freed slots come first; pairs with smp_mb() in ntzc_tx_transmit() */
 	smp_store_release(&q->tx_full, false);
 	for (i = 0; i < n; i += run) {
-		struct ntzc_pool *pool = m[i]->pool;
-
-		for (run = 1; i + run < n && m[i + run]->pool == pool; run++)
-			;
-		ntzc_tx_land(q, pool, m + i, run, status);
+		run = ntzc_tx_alike(m + i, n - i);
+		ntzc_tx_land(q, m[i]->pool, m + i, run, status);
 	}
 	if (wq_has_sleeper(&q->tx_wait))
 		wake_up_interruptible_poll(&q->tx_wait, EPOLLOUT | EPOLLWRNORM);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The transmit rings: a second door to what TX_RESERVE and TX_SUBMIT do. Free
- * buffers are reserved and put in the free ring; descriptors from the transmit
- * ring are copied, and the copy is checked and sent. It runs when the program
+ * buffers are reserved and put in the free ring; descriptors are taken from the
+ * transmit ring, checked and sent. It runs when the program
  * KICKs, and when the card has completed something of the tap's: as long as
  * something is in flight it will run again, and asks for no KICK.
  */
@@ -46,31 +46,45 @@ void ntzc_tx_door_destroy(struct ntzc_tap *tap)
 	tap->tx_door.rings = NULL;
 }
 
+/* Fill places of the free ring that do not wrap */
+static void ntzc_tx_door_fill(const struct ntzc_tap *tap, struct ntzc_tx_buf *to, struct m_buf **m,
+			      unsigned int n)
+{
+	const u32 mask = tap->tx_pool->mask, shift = tap->tx_pool->shift;
+	u32 *held = tap->tx_held;
+	struct m_buf **end = m + n;
+
+#pragma GCC unroll 4
+	for (; m != end; m++, to++) {
+		u32 handle = (*m)->desc.handle, index = handle & mask;
+
+		to->handle = handle;
+		to->offset = (index << shift) + NTZC_HEADROOM;
+		held[index] = handle;
+	}
+}
+
 /* Reserve free buffers for the program. Under hold_lock. */
 static void ntzc_tx_door_offer(struct ntzc_tap *tap)
 {
 	struct ntzc_tx_door *door = &tap->tx_door;
 	struct ntzc_pool *pool = tap->tx_pool;
 	struct m_buf *m[NTZC_BATCH] __uninitialized;
-	unsigned int n, i, room;
+	unsigned int n, room;
+	u32 at;
 
-	do {
+	for (;;) {
+		at = door->free_prod & door->mask;
 		room = ntzc_ring_space(&door->rings->free, door->free_prod, door->mask + 1);
 		if (!room || !READ_ONCE(pool->n_free))
 			return;
-		n = ntzc_pool_alloc(pool, m, min_t(u32, room, NTZC_BATCH), 0);
-		for (i = 0; i < n; i++) {
-			struct ntzc_tx_buf *to = &door->free[(door->free_prod + i) & door->mask];
-			u32 handle = m[i]->desc.handle, index = m_buf_index(m[i]);
-
-			to->handle = handle;
-			to->offset = (index << pool->shift) + NTZC_HEADROOM;
-			tap->tx_held[index] = handle;
-		}
+		room = min3(room, door->mask + 1 - at, NTZC_BATCH);
+		n = ntzc_pool_alloc(pool, m, room, 0);
+		ntzc_tx_door_fill(tap, &door->free[at], m, n);
 		WRITE_ONCE(door->free_prod, door->free_prod + n);
 		tap->tx_reserved += n;
 		ntzc_ring_publish(&door->rings->free, door->free_prod);
-	} while (n == NTZC_BATCH);
+	}
 }
 
 /** ntzc_tx_door_offers() - Return: whether the free ring has a buffer for the program. */
@@ -86,9 +100,8 @@ static int ntzc_tx_door_send(struct ntzc_tap *tap)
 {
 	struct ntzc_tx_door *door = &tap->tx_door;
 	struct ntzc_ring *ring = &door->rings->tx;
-	struct ntzc_desc d[NTZC_TX_BATCH] __uninitialized;
 	/* a bound, as the program may go on filling it */
-	u32 n = ntzc_ring_filled(ring, door->tx_cons), left = n, i;
+	u32 n = ntzc_ring_filled(ring, door->tx_cons), left = n, at;
 	int sent;
 
 	if (unlikely(n > door->mask + 1)) {
@@ -99,14 +112,12 @@ static int ntzc_tx_door_send(struct ntzc_tap *tap)
 		return 0;
 	}
 	while (left) {
-		n = min_t(u32, left, NTZC_TX_BATCH);
-		for (i = 0; i < n; i++)
-			d[i] = door->ring[(door->tx_cons + i) & door->mask];
-		/* only the copy is looked at: the program may change the ring meanwhile */
-		barrier();
-		sent = ntzc_tx_send(tap, d, n);
+		at = door->tx_cons & door->mask;
+		n = min3(left, door->mask + 1 - at, (u32)NTZC_TX_BATCH);
+		sent = ntzc_tx_send(tap, &door->ring[at], n);
 		/* a target that is gone for ever must not hold up the others */
-		if (sent == -EINVAL || sent == -ESTALE || (sent == -ENODEV && d[0].queue)) {
+		if (sent == -EINVAL || sent == -ESTALE ||
+		    (sent == -ENODEV && READ_ONCE(door->ring[at].queue))) {
 			door->bad_submit++;
 			sent = 1;
 		}
@@ -117,6 +128,22 @@ static int ntzc_tx_door_send(struct ntzc_tap *tap)
 		ntzc_ring_consume(ring, door->tx_cons);
 	}
 	return 0;
+}
+
+/**
+ * ntzc_tx_door_rest() - ask for no KICK while something of the tap's is in flight
+ * @tap: the tap, with transmit rings
+ *
+ * When that completes, ntzc_tx_door_run() comes: it waits for hold_lock if need be.
+ *
+ * Context: hold_lock held. Return: whether that is so.
+ */
+bool ntzc_tx_door_rest(struct ntzc_tap *tap)
+{
+	if (!READ_ONCE(tap->tx_pool->in_flight))
+		return false;
+	ntzc_ring_unask(&tap->tx_door.rings->tx);
+	return true;
 }
 
 /**
@@ -134,10 +161,7 @@ int ntzc_tx_door_run(struct ntzc_tap *tap)
 
 	spin_lock_bh(&tap->hold_lock);
 	err = ntzc_tx_door_send(tap);
-	if (READ_ONCE(tap->tx_pool->in_flight)) {
-		/* when that completes, this runs again: it waits for hold_lock if need be */
-		ntzc_ring_unask(ring);
-	} else {
+	if (!ntzc_tx_door_rest(tap)) {
 		ntzc_ring_ask(ring);
 		if (!err && ntzc_ring_filled(ring, door->tx_cons))
 			err = ntzc_tx_door_send(tap);

@@ -81,8 +81,8 @@ MUTANTS = {
     "offset": Mutant(
         "the offset to send from may lie in another buffer",
         "module/tx.c",
-        "in = d->offset - (index << b->shift)",
-        "in = d->offset & (size - 1)",
+        "return offset - (m->desc.offset & b->base);",
+        "return offset & (b->size - 1);",
         (
             "unit/core/test_machine.py",
             "integration/test_transmit.py::test_an_offset_outside_the_buffer_is_refused",
@@ -106,10 +106,8 @@ MUTANTS = {
     "lock": Mutant(
         "a spinlock is not released on the way out",
         "module/tx.c",
-        "\tspin_lock_bh(&tap->hold_lock);\n\tsent = ntzc_tx_send(tap, d, n);\n"
-        "\tspin_unlock_bh(&tap->hold_lock);\n",
-        "\tspin_lock_bh(&tap->hold_lock);\n\tsent = ntzc_tx_send(tap, d, n);\n"
-        "\tif (sent >= 0)\n\t\tspin_unlock_bh(&tap->hold_lock);\n",
+        "\t\tntzc_tx_door_rest(tap);\n\tspin_unlock_bh(&tap->hold_lock);\n",
+        "\t\tntzc_tx_door_rest(tap);\n\tif (sent >= 0)\n\t\tspin_unlock_bh(&tap->hold_lock);\n",
         ("unit/core/test_transmit.py",),
     ),
 }

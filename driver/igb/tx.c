@@ -69,11 +69,13 @@ static __always_inline unsigned int ntzc_igb_tx_run(const struct ntzc_igb_tx *tx
 						    struct m_buf **pkts, struct m_buf **m,
 						    const dma_addr_t *dma, unsigned int n)
 {
-	u32 ctx = tx->ctx;
-	unsigned int i;
+	struct m_buf **at = m, **end = m + n;
+	/* of one pool, and so of one size: with it, an offset is one in the buffer */
+	u32 ctx = tx->ctx, in = (*m)->size - 1;
 
-	for (i = 0; i < n; i++, d++) {
-		struct m_buf *one = m[i];
+#pragma GCC unroll 2
+	for (; at != end; at++, d++, pkts++) {
+		struct m_buf *one = *at;
 		u32 len = m_buf_len(one), cmd = IGB_TXD_FRAME;
 
 		if (unlikely(m_buf_has_vlan(one))) {
@@ -81,12 +83,12 @@ static __always_inline unsigned int ntzc_igb_tx_run(const struct ntzc_igb_tx *tx
 				break;
 			cmd |= IGB_TXD_VLE;
 		}
-		d->addr = cpu_to_le64(dma ? dma[i] : m_buf_dma(one));
+		d->addr = cpu_to_le64(dma ? dma[at - m] : one->dma + (one->desc.offset & in));
 		d->cmd = cpu_to_le32(cmd | len);
 		d->status = cpu_to_le32(len << IGB_TXD_PAYLEN_SHIFT | ctx);
-		pkts[i] = one;
+		*pkts = one;
 	}
-	return i;
+	return at - m;
 }
 
 /**
@@ -122,8 +124,10 @@ unsigned int ntzc_igb_transmit(struct ntzc_queue *q, struct m_buf **m, const dma
 		at = tail & mask;
 		run = min3(n - done, room, (u32)NTZC_IGB_MARK);
 		run = min3(run, mask + 1 - at, 2 * mask + 2 - pkt);
-		run = ntzc_igb_tx_run(tx, &tx->ring[at], &tx->pkts[pkt], &m[done],
-				      dma ? dma + done : NULL, run);
+		/* the choice is made once for the run */
+		run = dma ? ntzc_igb_tx_run(tx, &tx->ring[at], &tx->pkts[pkt], &m[done],
+					    dma + done, run) :
+			    ntzc_igb_tx_run(tx, &tx->ring[at], &tx->pkts[pkt], &m[done], NULL, run);
 		tail += run;
 		room -= run;
 		done += run;

@@ -43,7 +43,7 @@ struct ntzc_queue;
  *	and one a transmission, so that it cannot overflow; where it falls, a mark was cleared
  *	or a transmission ended, so that it cannot fall twice
  * @size: bytes in the buffer
- * @in_flight: times that it is being sent now; under the pool's lock
+ * @in_flight: times that it is being sent now, if it was received; under the pool's lock
  * @head: the buffer's first byte
  * @dma: the buffer's address for the port's device
  * @pool: where the buffer belongs

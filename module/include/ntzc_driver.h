@@ -86,8 +86,8 @@ struct ntzc_losses {
  * @refill: ntzc_rx_refill() came up short before, and now there are buffers:
  *	have the queue's poll run soon. Context: any, may be called when the
  *	port is down; must not sleep.
- * @transmit: queue packets in order and ring the doorbell once. @dma is NULL,
- *	or has the address of each packet's first byte for this card, as the
+ * @transmit: queue packets, all of one pool, in order and ring the doorbell once.
+ *	@dma is NULL, or has the address of each packet's first byte for this card, as the
  *	packets belong to another port. Context: &ntzc_queue.tx_lock held,
  *	bottom halves off, port up. Return: how many were taken, from the first on.
  * @wake: reap transmit completions soon, even if the card would wait for

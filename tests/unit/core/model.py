@@ -725,6 +725,8 @@ class CoreMachine(World, RuleBasedStateMachine):
         done, err = 0, 0
         while done < len(descs):
             sent = self.send(tap, descs[done:])
+            if tap.door and tap.in_flight:
+                tap.door.asks = False
             interrupt.unlocked()
             if sent < 0:
                 err = sent

@@ -65,8 +65,8 @@ MUTANTS = [
     Mutant(
         "the generation stands still",
         "core.h",
-        "((handle + NTZC_HANDLE_GEN_ONE) & NTZC_HANDLE_GEN)",
-        "(handle & NTZC_HANDLE_GEN)",
+        "handle += NTZC_HANDLE_GEN_ONE;",
+        ";",
     ),
     Mutant(
         "close forgets the last batch",
@@ -90,33 +90,33 @@ MUTANTS = [
     Mutant(
         "the offset may lie in another buffer",
         "tx.c",
-        "in = d->offset - (index << b->shift)",
-        "in = d->offset & (size - 1)",
+        "return offset - (m->desc.offset & b->base);",
+        "return offset & (b->size - 1);",
     ),
     Mutant(
         "padding may pass the end of the buffer",
         "tx.c",
-        "need > size - in",
-        "d->len > size - in",
+        "w.offset) > b->size - need)",
+        "w.offset) > b->size - w.len)",
         tests="transmit",
     ),
     Mutant(
         "a frame may be longer than the buffer",
         "tx.c",
-        "need > size - in",
-        "in > size",
+        "w.offset) > b->size - (u32)w.len)",
+        "w.offset) > b->size)",
         tests="transmit",
     ),
     Mutant(
         "padding shows what was there",
         "tx.c",
-        "memset(m_buf_data(m) + d->len, 0, need - d->len);",
+        "memset(m_buf_data(m) + w.len, 0, need - w.len);",
         "(void)0;",
     ),
     Mutant(
         "an unread forward may change its length",
         "tx.c",
-        "d->len != m->desc.len ||",
+        "w.len != m->desc.len ||",
         "",
     ),
     Mutant(
@@ -176,8 +176,8 @@ MUTANTS = [
     Mutant(
         "sent buffers do not come back",
         "pool.c",
-        "m_buf_retire(one);\n\t\t\t*free++ = one;",
-        "m_buf_retire(one);",
+        "\n\t\t*free++ = one;\n\t}\n\treturn free;\n}\n\n/**",
+        "\n\t}\n\treturn free;\n}\n\n/**",
     ),
     Mutant(
         "transmit is not stopped with the card",
@@ -284,7 +284,7 @@ MUTANTS = [
     Mutant(
         "the release ring gives buffers back with their handles",
         "chan.c",
-        "WRITE_ONCE(m->desc.handle, ntzc_handle_next(handle));",
+        "WRITE_ONCE(m->desc.handle, ntzc_handle_next(handle, false));",
         "",
         tests="rings",
     ),

@@ -92,6 +92,7 @@ static inline int PTR_ERR_OR_ZERO(const void *p)
 #define IS_ENABLED(option)	0	/* of the options that are asked for */
 #define __uninitialized
 #define upper_32_bits(n)	((u32)((u64)(n) >> 32))
+#define rol64(n, by)		((u64)(n) << (by) | (u64)(n) >> (64 - (by)))
 #define lower_32_bits(n)	((u32)(n))
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
