@@ -459,6 +459,41 @@ int ntzc_tap_reserve(struct ntzc_tap *tap, struct ntzc_desc *descs, unsigned int
 		     int timeout_ms);
 
 /**
+ * ntzc_tap_tx_view() - get transmit buffers, with their places in the transmit ring
+ * @tap: the tap, with transmit rings
+ * @descs: out: the first of a run of descriptors; handle, offset and len (the
+ *	room) are set, all else 0
+ * @n: the longest run wanted; 64 makes the call cheap per frame
+ * @timeout_ms: how long to wait for the first buffer
+ *
+ * As ntzc_tap_reserve(), without a copy here and in ntzc_tap_submit(): the quickest
+ * way to send through the tap's own card. Fill the buffers, set len, and flags and
+ * vlan_tci if the card is to insert a tag; then ntzc_tap_tx_done(). One view is out
+ * at a time, and nothing else is reserved, submitted or forwarded meanwhile: such
+ * calls fail with -EBUSY. The run ends where a ring does, as in ntzc_tap_view().
+ *
+ * Return: how many, at least one; -ENOBUFS or -ENOSPC when the time ran out,
+ * -EBUSY, -EINTR, -ENODEV, -ENETDOWN; -EINVAL without transmit rings, that is on a
+ * tap that uses calls, and before ntzc_tap_tx_setup().
+ */
+int ntzc_tap_tx_view(struct ntzc_tap *tap, struct ntzc_desc **descs, unsigned int n,
+		     int timeout_ms);
+
+/**
+ * ntzc_tap_tx_done() - send the first frames of the view, and end it
+ * @tap: the tap
+ * @n: how many; buffers of the others are in the next view
+ *
+ * The descriptors are the kernel's afterwards. It ignores one whose handle or offset
+ * was changed to what makes no sense, and counts it (bad_submit of ntzc_tap_stats).
+ * What cannot be sent because the interface is down is told by the next call.
+ *
+ * Return: @n; -EINVAL, with nothing sent and the view still out, for more than
+ * there are, a length that no frame has, or a queue that is not 0.
+ */
+int ntzc_tap_tx_done(struct ntzc_tap *tap, unsigned int n);
+
+/**
  * ntzc_tap_add_target() - let the tap send through another card, too
  * @tap: the tap
  * @interface: of the other card; NULL to go by @ifindex

@@ -46,6 +46,7 @@ struct ntzc_txq {
 	__u32 room;
 	__u32 put;			/* into the transmit ring so far */
 	__u32 got;			/* out of the free ring so far */
+	__u32 viewed;			/* places behind put that the program is writing in */
 	__u32 frame_max;		/* of the tap's own port, as last heard of */
 };
 
@@ -130,6 +131,13 @@ int ntzc_tx_call(struct ntzc_tap *tap, unsigned long command, const struct ntzc_
 /* As TX_RESERVE and TX_SUBMIT do, with rings. @descs are as TX_SUBMIT takes them. */
 int ntzc_txq_reserve(struct ntzc_tap *tap, struct ntzc_desc *descs, unsigned int n);
 int ntzc_txq_submit(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n);
+
+/*
+ * As ntzc_tap_tx_view() without the wait, and ntzc_tap_tx_done(). Return: also -ENOBUFS
+ * or -ENOSPC, what to wait for.
+ */
+int ntzc_txq_view(struct ntzc_tap *tap, struct ntzc_desc **descs, unsigned int n);
+int ntzc_txq_done(struct ntzc_tap *tap, unsigned int n);
 
 /* Have the kernel take what is in the transmit ring. Return: 0, -EAGAIN if some is left, -errno. */
 int ntzc_txq_flush(struct ntzc_tap *tap);

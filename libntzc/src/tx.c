@@ -49,6 +49,33 @@ int ntzc_tap_reserve(struct ntzc_tap *tap, struct ntzc_desc *descs, unsigned int
 	}
 }
 
+int ntzc_tap_tx_view(struct ntzc_tap *tap, struct ntzc_desc **descs, unsigned int n,
+		     int timeout_ms)
+{
+	struct ntzc_deadline deadline = { .timeout_ms = timeout_ms };
+	int got, ready;
+
+	if (!tap->txq.rings)
+		return -EINVAL;
+	if (!n)
+		return 0;
+	for (;;) {
+		got = ntzc_txq_view(tap, descs, n);
+		if (got != -ENOBUFS && got != -ENOSPC)
+			return got;
+		/* poll(2) is satisfied with a buffer, and may not know of room in the ring */
+		ready = got == -ENOBUFS ? ntzc_wait(tap->fd, POLLOUT, &deadline) :
+					  ntzc_wait_slice(tap->fd, POLLOUT, &deadline);
+		if (ready <= 0)
+			return ready ? ready : got;
+	}
+}
+
+int ntzc_tap_tx_done(struct ntzc_tap *tap, unsigned int n)
+{
+	return tap->txq.rings ? ntzc_txq_done(tap, n) : -EINVAL;
+}
+
 /*
  * A received frame's descriptor says more than the kernel wants to hear of a
  * frame to send; and the flags of the two directions differ.

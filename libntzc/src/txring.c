@@ -141,7 +141,7 @@ int ntzc_txq_reserve(struct ntzc_tap *tap, struct ntzc_desc *descs, unsigned int
 	if (!n)
 		return 0;
 	ntzc_lock(&q->lock);
-	got = (int)ntzc_txq_take(tap, descs, n);
+	got = q->viewed ? -EBUSY : (int)ntzc_txq_take(tap, descs, n);
 	if (!got) {
 		got = ntzc_txq_ask(tap, descs, n);
 		/* what came back meanwhile went into the ring */
@@ -316,9 +316,118 @@ int ntzc_txq_submit(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigne
 	int ret;
 
 	ntzc_lock(&tap->txq.lock);
-	ret = ntzc_txq_send(tap, descs, n);
+	ret = tap->txq.viewed ? -EBUSY : ntzc_txq_send(tap, descs, n);
 	ntzc_unlock(&tap->txq.lock);
 	return ret;
+}
+
+/* What lies in the ring must go before more does. Under the lock. Return: 0, or why it can't. */
+static int ntzc_txq_push(struct ntzc_tap *tap)
+{
+	struct ntzc_txq *q = &tap->txq;
+	int err = 0;
+
+	if (ntzc_ring_asks(&q->rings->tx) && !ntzc_txq_empty(q))
+		err = ntzc_kick(tap);
+	return err == -ENOSPC ? 0 : err;
+}
+
+/*
+ * Where the next descriptors go, as far as there is a free buffer for each, and
+ * neither ring ends. Under the lock. Return: how many, or what there is none of.
+ */
+static int ntzc_txq_places(struct ntzc_txq *q, unsigned int n)
+{
+	const __u32 size = q->mask + 1;
+	__u32 filled = ntzc_ring_filled(&q->rings->free, q->got);
+	__u32 space = ntzc_ring_space(&q->rings->tx, q->put, size);
+
+	if (!space)
+		return -ENOSPC;
+	if (!filled)
+		return -ENOBUFS;
+	n = ntzc_min(ntzc_min(n, space), ntzc_min(filled, size));
+	return (int)ntzc_min(n, ntzc_min(size - (q->put & q->mask), size - (q->got & q->mask)));
+}
+
+static int ntzc_txq_look(struct ntzc_tap *tap, unsigned int n)
+{
+	struct ntzc_txq *q = &tap->txq;
+	int got, err;
+
+	if (q->viewed)
+		return -EBUSY;
+	err = ntzc_txq_push(tap);
+	if (err)
+		return err;
+	got = ntzc_txq_places(q, n);
+	if (got != -ENOBUFS)
+		return got;
+	/* what was released or reserved otherwise goes into the free ring when the kernel looks */
+	err = ntzc_kick(tap);
+	return err && err != -ENOSPC ? err : ntzc_txq_places(q, n);
+}
+
+int ntzc_txq_view(struct ntzc_tap *tap, struct ntzc_desc **descs, unsigned int n)
+{
+	struct ntzc_txq *q = &tap->txq;
+	const struct ntzc_tx_buf *from;
+	struct ntzc_desc *to, *end;
+	const __u32 room = q->room;
+	int got;
+
+	ntzc_lock(&q->lock);
+	got = ntzc_txq_look(tap, n);
+	if (got > 0) {
+		to = *descs = &q->entries[q->put & q->mask];
+		from = &q->free[q->got & q->mask];
+		for (end = to + got; to != end; to++, from++)
+			*to = (struct ntzc_desc) {
+				.handle = from->handle, .offset = from->offset, .len = room,
+			};
+		q->viewed = (__u32)got;
+	}
+	ntzc_unlock(&q->lock);
+	return got;
+}
+
+/* Whether the first of the viewed descriptors can be sent. Under the lock. Return: 0 or -EINVAL. */
+static int ntzc_txq_view_check(struct ntzc_tap *tap, unsigned int n)
+{
+	struct ntzc_txq *q = &tap->txq;
+	const struct ntzc_desc *d = &q->entries[q->put & q->mask], *end = d + n;
+	const __u32 longer = q->frame_max - NTZC_MIN_FRAME;
+
+	if (n > q->viewed)
+		return -EINVAL;
+	for (; d != end; d++) {
+		if (d->len - NTZC_MIN_FRAME <= longer && !d->queue)
+			continue;
+		if (d->queue || d->len < NTZC_MIN_FRAME || d->len > ntzc_txq_frame_max(tap, d->len))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+int ntzc_txq_done(struct ntzc_tap *tap, unsigned int n)
+{
+	struct ntzc_txq *q = &tap->txq;
+	int err;
+
+	ntzc_lock(&q->lock);
+	err = ntzc_txq_view_check(tap, n);
+	if (!err) {
+		q->viewed = 0;
+		q->put += n;
+		q->got += n;
+		ntzc_ring_consume(&q->rings->free, q->got);
+		ntzc_ring_publish(&q->rings->tx, q->put);
+		/* as in ntzc_txq_put() */
+		if (n && ntzc_ring_asks(&q->rings->tx))
+			ntzc_kick(tap);
+	}
+	ntzc_unlock(&q->lock);
+	return err ? err : (int)n;
 }
 
 int ntzc_txq_flush(struct ntzc_tap *tap)

@@ -26,6 +26,8 @@ RINGS_ONLY = {
     "detached_views_read_as_zeros",
     "transmit_calls_only_a_kernel_that_sleeps",
     "mistakes_are_told_before_they_reach_the_transmit_ring",
+    "frames_are_written_in_their_places_and_sent",
+    "one_transmit_view_is_out_and_mistakes_in_it_are_told",
     "another_port_is_sent_to_by_a_call",
     "forwarded_frames_go_and_leave_their_places",
 }

@@ -321,6 +321,83 @@ static void mistakes_are_told_before_they_reach_the_transmit_ring(void)
 	CHECK(!calls.bad);
 }
 
+static void frames_are_written_in_their_places_and_sent(void)
+{
+	unsigned int total = 0, round, room;
+	struct ntzc_desc *descs;
+	int n, i;
+
+	CHECK(ntzc_tap_tx_view(tap, &descs, 1, 0) == -EINVAL);
+	CHECK(!ntzc_tap_tx_setup(tap, 0, 0));
+	room = ntzc_tap_tx_info(tap)->buf_size - ntzc_tap_tx_info(tap)->headroom;
+	kernel_tx_asks(false);
+	for (round = 0; round < 20; round++) {
+		n = ntzc_tap_tx_view(tap, &descs, 5, 0);
+		CHECK(n > 0 && n <= 5);
+		for (i = 0; i < n; i++) {
+			CHECK(descs[i].len == room && !descs[i].queue && !descs[i].flags);
+			memset(ntzc_tap_tx_data(tap, &descs[i]), (int)total, 60);
+			descs[i].len = 60;
+		}
+		/* not all of them: the rest comes again */
+		n -= n > 2;
+		CHECK(ntzc_tap_tx_done(tap, (unsigned int)n) == n);
+		total += (unsigned int)n;
+		kernel_send();
+		CHECK(kernel_sent() == total);
+	}
+	CHECK(!calls.submit && !calls.reserve && !calls.kick);
+	kernel_tx_asks(true);
+	CHECK(ntzc_tap_tx_view(tap, &descs, 1, 0) == 1);
+	descs->len = 60;
+	CHECK(ntzc_tap_tx_done(tap, 1) == 1);
+	CHECK(calls.kick == 1 && kernel_sent() == total + 1);
+	CHECK(!calls.bad);
+}
+
+static void one_transmit_view_is_out_and_mistakes_in_it_are_told(void)
+{
+	struct ntzc_desc *descs, *again, other, all_of_them[2 * N_TX];
+	int n, all;
+
+	CHECK(!ntzc_tap_tx_setup(tap, 0, 0));
+	CHECK(ntzc_tap_tx_done(tap, 1) == -EINVAL);
+	CHECK(ntzc_tap_tx_done(tap, 0) == 0);
+	n = ntzc_tap_tx_view(tap, &descs, N_TX, 0);
+	CHECK(n == N_TX);
+	CHECK(ntzc_tap_tx_view(tap, &again, 1, 0) == -EBUSY);
+	CHECK(ntzc_tap_reserve(tap, &other, 1, 0) == -EBUSY);
+	CHECK(ntzc_tap_submit(tap, descs, 1, 0) == -EBUSY);
+	for (all = 0; all < n; all++)
+		descs[all].len = FRAME_MAX;
+	CHECK(ntzc_tap_tx_done(tap, N_TX + 1) == -EINVAL);
+	descs[1].len = 13;
+	CHECK(ntzc_tap_tx_done(tap, 2) == -EINVAL);
+	descs[1].len = FRAME_MAX + 1;
+	CHECK(ntzc_tap_tx_done(tap, 2) == -EINVAL);
+	descs[1].len = 60;
+	descs[1].queue = 1;
+	CHECK(ntzc_tap_tx_done(tap, 2) == -EINVAL);
+	descs[1].queue = 0;
+	CHECK(!kernel_sent());
+	CHECK(ntzc_tap_tx_done(tap, 2) == 2);
+	CHECK(kernel_sent() == 2);
+
+	/* all others are there still, and for other calls too */
+	CHECK(ntzc_tap_reserve(tap, &other, 1, 0) == 1);
+	CHECK(ntzc_tap_tx_view(tap, &descs, N_TX, 0) > 0);
+	CHECK(ntzc_tap_tx_done(tap, 0) == 0);
+	CHECK(ntzc_tap_release_descs(tap, &other, 1) == 1);
+
+	/* who has reserved all of them leaves none to view */
+	CHECK(ntzc_tap_drain(tap, 100) == 0);
+	reserve_all(all_of_them);
+	CHECK(ntzc_tap_tx_view(tap, &descs, 1, 1) == -ENOBUFS);
+	CHECK(ntzc_tap_release_descs(tap, all_of_them, N_TX) == N_TX);
+	CHECK(ntzc_tap_tx_view(tap, &descs, 1, 0) == 1);
+	CHECK(!calls.bad);
+}
+
 /* Whether or not the tap's own port takes what is for it */
 static void another_port_is_sent_to_by_a_call(void)
 {
@@ -461,6 +538,8 @@ static const struct {
 	CASE(detached_views_read_as_zeros),
 	CASE(transmit_calls_only_a_kernel_that_sleeps),
 	CASE(mistakes_are_told_before_they_reach_the_transmit_ring),
+	CASE(frames_are_written_in_their_places_and_sent),
+	CASE(one_transmit_view_is_out_and_mistakes_in_it_are_told),
 	CASE(another_port_is_sent_to_by_a_call),
 	CASE(forwarded_frames_go_and_leave_their_places),
 	CASE(threads_share_a_tap),
