@@ -52,6 +52,11 @@ class Monitor:
         except ExecuteError as error:
             raise VMError(f"QMP {name}: {error}") from None
 
+    def human(self, line: str) -> str:
+        """Run a command that only QEMU's monitor for people has; return what it printed."""
+        words: dict[str, Any] = {"command-line": line}
+        return str(self.command("human-monitor-command", **words))
+
     def wait_event(
         self, name: str, matches: Callable[[dict[str, Any]], bool], timeout_s: float = 60
     ) -> dict[str, Any]:

@@ -435,6 +435,10 @@ class VM:
         """Return the address in the NVM of card *index*, in lower case."""
         return self._machine.mac(index)
 
+    def root_port(self, index: int) -> str:
+        """Return the PCI address of the root port that card *index* sits on."""
+        return Path(self._machine.root_port(index)).name
+
     def pci(self, index: int) -> str:
         """Return the PCI address of card *index*, such as ``0000:01:00.0``.
 

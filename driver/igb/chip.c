@@ -22,6 +22,7 @@ const struct ntzc_igb_chip ntzc_igb_chips[] = {
 		.eitr_twice	= true,		/* [S 14.3.45] */
 		.ctx_per_queue	= true,
 		.rx_flush	= true,
+		.vme_sends	= true,		/* no more so in the 82576: its appendix A */
 	},
 	[NTZC_IGB_82576] = {
 		.name		= "82576",

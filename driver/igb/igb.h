@@ -56,6 +56,7 @@
  * @ctx_per_queue: transmit contexts are shared: a queue uses that of its number
  * @sctp_csum: verifies SCTP checksums
  * @dtxctl: the MAC must be told that it inserts VLAN tags
+ * @vme_sends: CTRL.VME is for sending, too: without it no VLAN tag is inserted
  * @rx_flush: the receive FIFO may hold rubbish while the firmware receives
  */
 struct ntzc_igb_chip {
@@ -73,6 +74,7 @@ struct ntzc_igb_chip {
 	bool ctx_per_queue;
 	bool sctp_csum;
 	bool dtxctl;
+	bool vme_sends;
 	bool rx_flush;
 };
 
@@ -162,7 +164,9 @@ struct ntzc_igb_link {
 /**
  * struct ntzc_igb - one port of a card
  * @regs: its registers
- * @gone: they read as all ones; set once, and then nothing touches them
+ * @gone: they read as all ones: nothing touches them. For ever, unless the PCI core
+ *	is bringing the card back
+ * @hidden: @gone was set for as long as the function is being reset
  * @irq_mode: how it interrupts
  * @chip: what it is
  * @netdev: its interface
@@ -204,6 +208,7 @@ struct ntzc_igb_link {
 struct ntzc_igb {
 	u8 __iomem *regs;
 	bool gone;
+	bool hidden;
 	enum ntzc_igb_irq_mode irq_mode;
 	const struct ntzc_igb_chip *chip;
 	struct net_device *netdev;

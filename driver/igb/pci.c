@@ -275,8 +275,12 @@ static int ntzc_igb_present(struct ntzc_igb *igb)
 	if (READ_ONCE(igb->gone)) {
 		err = -ENODEV;
 	} else {
-		if (igb->wanted)
+		/* of an error that is not fatal it is told, and was never stopped */
+		if (igb->wanted && !igb->started)
 			err = ntzc_igb_start(igb);
+		/* who calls has nobody else to try again */
+		if (err)
+			ntzc_igb_ask_reset(igb, NTZC_IGB_UNASKED);
 		netif_device_attach(igb->netdev);
 	}
 	rtnl_unlock();
@@ -345,12 +349,21 @@ static void ntzc_igb_error_resume(struct pci_dev *pdev)
 
 static void ntzc_igb_reset_prepare(struct pci_dev *pdev)
 {
-	ntzc_igb_absent(netdev_priv(pci_get_drvdata(pdev)), -EIO);
+	struct ntzc_igb *igb = netdev_priv(pci_get_drvdata(pdev));
+
+	ntzc_igb_absent(igb, -EIO);
+	/* as above: another device's interrupt, on a shared line, would have us look */
+	igb->hidden = !READ_ONCE(igb->gone);
+	WRITE_ONCE(igb->gone, true);
 }
 
 static void ntzc_igb_reset_done(struct pci_dev *pdev)
 {
-	ntzc_igb_present(netdev_priv(pci_get_drvdata(pdev)));
+	struct ntzc_igb *igb = netdev_priv(pci_get_drvdata(pdev));
+
+	if (igb->hidden)
+		WRITE_ONCE(igb->gone, false);
+	ntzc_igb_present(igb);
 }
 
 static const struct pci_error_handlers ntzc_igb_error_handlers = {

@@ -125,6 +125,11 @@ static int ntzc_igb_op_start(struct ntzc_port *port)
 	struct ntzc_igb *igb = ntzc_port_priv(port);
 	int err;
 
+	if (!netif_device_present(igb->netdev)) {
+		/* its registers are not to be had: it is started when it is back */
+		igb->wanted = true;
+		return 0;
+	}
 	err = ntzc_igb_start(igb);
 	if (err)
 		netdev_err(igb->netdev, "the card cannot be started: %d\n", err);

@@ -201,6 +201,28 @@ def test_a_function_reset_under_load_is_survived(bench: Bench, load: Load) -> No
     assert load.count("gone") == 0
 
 
+def test_an_error_on_the_bus_that_is_not_fatal_leaves_a_running_card_alone(
+    bench: Bench, load: Load
+) -> None:
+    """The card was not stopped for it, and must not be started a second time after it."""
+    port = bench.vm.root_port(CARD)
+    # errors are reported: SERR, of the bridge too, and DevCtl
+    bench.vm.run(["setpci", "-s", port, "COMMAND=100:100", "BRIDGE_CONTROL=2:2", "CAP_EXP+8.w=f:f"])
+    before = bench.port_stats(bench.near)["pool_card"]
+    for _ in range(2):
+        bench.vm.kernel_log()
+        bench.vm.qmp.human(f"pcie_aer_inject_error rp{CARD} COMP_TIME")
+        bench.vm.wait_until(
+            lambda: any("recovery successful" in line for line in bench.vm.kernel_log()),
+            30,
+            "the PCI core's recovery",
+        )
+        load.wait_moving()
+    assert load.count("gone") == 0
+    after = bench.port_stats(bench.near)["pool_card"]
+    assert after < 1.5 * before, "more than the rings have room for"
+
+
 def test_a_link_that_flaps_under_load_is_survived(
     bench: Bench, load: Load, request: pytest.FixtureRequest
 ) -> None:
