@@ -110,11 +110,12 @@ static int ntzc_igb_change_mtu(struct net_device *netdev, int mtu)
 static int ntzc_igb_set_features(struct net_device *netdev, netdev_features_t features)
 {
 	struct ntzc_igb *igb = netdev_priv(netdev);
-	netdev_features_t changed = netdev->features ^ features;
+	netdev_features_t old = netdev->features, changed = old ^ features;
 
-	netdev->features = features;
 	if (!igb->started)
-		return 1;
+		return 0;
+	/* for those that look there now */
+	netdev->features = features;
 	if (changed & NETIF_F_HW_VLAN_CTAG_RX)
 		ntzc_igb_mac_vlan_strip(igb, features & NETIF_F_HW_VLAN_CTAG_RX);
 	if (changed & NETIF_F_HW_VLAN_CTAG_FILTER) {
@@ -122,7 +123,9 @@ static int ntzc_igb_set_features(struct net_device *netdev, netdev_features_t fe
 		ntzc_igb_set_rx_mode(netdev);
 		netif_addr_unlock_bh(netdev);
 	}
-	return 1;
+	/* the caller's to change: by the difference it sees which VLANs it has to name */
+	netdev->features = old;
+	return 0;
 }
 
 static const struct net_device_ops ntzc_igb_netdev_ops = {
@@ -146,16 +149,21 @@ static const struct net_device_ops ntzc_igb_netdev_ops = {
  * The VLAN filter is there to be switched on, but off: somebody who looks at a
  * network expects to see its tagged frames. Of what is offered for sending, the
  * card inserts VLAN tags, and the core, which copies what the host sends, takes
- * care of fragments and checksums on the way.
+ * care of fragments and checksums on the way. Where tags that are left in
+ * received frames would be left out of sent ones, too, they are always taken out.
  */
 void ntzc_igb_netdev_init(struct net_device *netdev)
 {
+	const struct ntzc_igb *igb = netdev_priv(netdev);
+
 	netdev->netdev_ops = &ntzc_igb_netdev_ops;
 	netdev->ethtool_ops = &ntzc_igb_ethtool_ops;
 	netdev->features = NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_RXHASH |
 			   NETIF_F_HW_VLAN_CTAG_RX | NETIF_F_HW_VLAN_CTAG_TX;
 	netdev->vlan_features = NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_HIGHDMA;
 	netdev->hw_features = netdev->features | NETIF_F_HW_VLAN_CTAG_FILTER;
+	if (igb->chip->vme_sends)
+		netdev->hw_features &= ~NETIF_F_HW_VLAN_CTAG_RX;
 	netdev->features |= NETIF_F_HIGHDMA;
 	/* the core's locks are not for hard interrupts, where netpoll would send */
 	netdev->priv_flags |= IFF_UNICAST_FLT | IFF_DISABLE_NETPOLL;

@@ -270,6 +270,7 @@ void ntzc_igb_stats_values(struct ntzc_igb *igb, u64 *values)
 		*values++ = done - failed;
 		*values++ = ntzc_glance(q->tx_bytes);
 		*values++ = failed;
-		*values++ = ntzc_glance(q->tx_frames) - done;
+		/* a completion may be counted before its frame is */
+		*values++ = max(ntzc_glance(q->tx_frames), done) - done;
 	}
 }

@@ -81,6 +81,27 @@ def test_a_vlan_tag_is_taken_out_and_reported(bench: Bench, tap: Any) -> None:
     tap.release(desc[HANDLE])
 
 
+def test_a_vlan_filter_that_is_switched_on_knows_the_vlans_that_are_there(bench: Bench) -> None:
+    run, name = bench.vm.run, bench.iface
+    tap = bench.abi.Tap().attach(name, flags=0).map()
+    plain = b"\xff" * 6 + frame(5, 200)[6:]
+    tagged = {vid: plain[:12] + struct.pack("!HH", 0x8100, vid) + plain[12:] for vid in (70, 71)}
+    run(["ip", "link", "add", "link", name, "name", "there", "type", "vlan", "id", "70"])
+    try:
+        run(["ethtool", "-K", name, "rx-vlan-filter", "on"])
+        bench.wire.send_many([tagged[71], tagged[70], plain])
+        descs = bench.vm.guest.fetch(tap.read_all(2))
+        assert [desc[VLAN_TCI] for desc in descs] == [70, 0]
+        run(["ethtool", "-K", name, "rx-vlan-filter", "off"])
+        bench.wire.send(tagged[71])
+        (desc,) = bench.vm.guest.fetch(tap.read_all(1))
+        assert desc[VLAN_TCI] == 71
+    finally:
+        run(["ethtool", "-K", name, "rx-vlan-filter", "off"])
+        run(["ip", "link", "delete", "there"])
+        tap.close()
+
+
 def udp(src: str, payload: bytes, good: bool = True) -> bytes:
     """An IPv4 UDP frame with right (or wrong) checksums."""
     packet = Ether(dst="02:00:00:00:aa:01", src="02:00:00:00:aa:02") / IP(src=src, dst="10.1.0.2")
