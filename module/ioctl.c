@@ -219,7 +219,7 @@ static long ntzc_ioctl_kick(struct ntzc_tap *tap)
 	/* the rings come with the memory, or not at all */
 	if (ntzc_tap_tx_pool(tap) && tap->tx_door.rings)
 		err = ntzc_tx_door_run(tap);
-	/* room in the card's ring is what its completions tell of */
+	/* when there is room in the card's ring, its completions have this looked at again */
 	return err == -ENOSPC ? 0 : err;
 }
 
@@ -367,6 +367,13 @@ static long ntzc_ioctl_attached(struct file *file, unsigned int cmd, void __user
 	}
 }
 
+/* As write() does, they need a file that is open for writing */
+static bool ntzc_ioctl_sends(unsigned int cmd)
+{
+	return cmd == NTZC_IOC_TX_SETUP || cmd == NTZC_IOC_TX_RESERVE ||
+	       cmd == NTZC_IOC_TX_SUBMIT || cmd == NTZC_IOC_TX_TARGET;
+}
+
 /**
  * ntzc_ioctl() - the commands of ntzc.h
  * @file: a tap
@@ -406,6 +413,8 @@ long ntzc_ioctl(struct file *file, unsigned int cmd, unsigned long param)
 	case NTZC_IOC_KICK:
 		if (!ntzc_tap_port(tap))
 			return -ENOTCONN;
+		if (ntzc_ioctl_sends(cmd) && !(file->f_mode & FMODE_WRITE))
+			return -EBADF;
 		return ntzc_ioctl_attached(file, cmd, arg);
 	default:
 		return -ENOTTY;

@@ -97,6 +97,22 @@ def test_a_read_only_file_maps_receive_memory_but_not_writable(bench: Bench) -> 
     tap.close()
 
 
+def test_a_read_only_file_cannot_send(bench: Bench) -> None:
+    tap = bench.abi.Tap(0o4000).attach(bench.iface).map()
+    bench.wire.send(frame(5, 80))
+    (desc,) = bench.vm.guest.fetch(tap.read_all(1))
+    to_send = (desc[HANDLE], desc[OFFSET], 0, 80, 0, 0, 0, 0, 0, 0)
+    for call, argument in (
+        (tap.setup_tx, 4),
+        (tap.submit, to_send),
+        (tap.add_target, bench.near),
+    ):
+        with pytest.raises(OSError) as caught:
+            call(argument)
+        assert caught.value.errno == errno.EBADF
+    tap.close()
+
+
 def test_a_mapping_cannot_grow_or_double_but_can_move(bench: Bench, tap: Any) -> None:
     """Hostile cases 8, 9 and 10."""
     call = bench.abi.call
