@@ -4,6 +4,15 @@
 #define NTZC_COMPAT_H
 
 #include <linux/mm.h>
+#include <net/busy_poll.h>
+
+/* Poll the NAPI of that number on this processor, once */
+static inline void ntzc_napi_busy_loop(unsigned int id)
+{
+#ifdef CONFIG_NET_RX_BUSY_POLL
+	napi_busy_loop(id, NULL, NULL, false, BUSY_POLL_BUDGET);
+#endif
+}
 
 #ifdef NTZC_HAVE_VM_FLAGS_SET
 #define ntzc_vm_flags_set	vm_flags_set

@@ -64,10 +64,11 @@ int ntzc_filter_set(struct ntzc_tap *tap, const struct ntzc_filter *arg)
 	mutex_lock(&tap->setup_lock);
 	old = rcu_replace_pointer(tap->filter, new, lockdep_is_held(&tap->setup_lock));
 	mutex_unlock(&tap->setup_lock);
-	if (old) {
+	/* polls may have seen that there was none, too */
+	if (old || ntzc_tap_port(tap))
 		synchronize_net();
+	if (old)
 		bpf_prog_destroy(old);
-	}
 	return 0;
 }
 

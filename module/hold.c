@@ -113,7 +113,7 @@ static void ntzc_tap_reclaim_chan(struct ntzc_tap *tap, struct ntzc_chan *c)
  * ntzc_tap_reclaim() - take back what the program put in its release rings
  * @tap: the tap, attached
  *
- * Context: any, no locks held.
+ * Context: any but hard interrupts, no locks held.
  */
 void ntzc_tap_reclaim(struct ntzc_tap *tap)
 {

@@ -57,7 +57,12 @@ void ntzc_pool_get(struct ntzc_pool *pool)
 	kref_get(&pool->ref);
 }
 
-/** ntzc_pool_put() - drop a reference; the last one frees the memory. Context: any. */
+/**
+ * ntzc_pool_put() - drop a reference; the last one frees the memory
+ * @pool: the pool
+ *
+ * Context: any but hard interrupts.
+ */
 void ntzc_pool_put(struct ntzc_pool *pool)
 {
 	kref_put(&pool->ref, ntzc_pool_last);
@@ -282,7 +287,7 @@ u64 ntzc_pool_bytes(const struct ntzc_pool *pool)
  * @n: how many are wanted
  * @starving: queues, a bit each, to be refilled later if there are fewer
  *
- * Context: any.
+ * Context: any but hard interrupts.
  * Return: how many there were, at most @n.
  */
 unsigned int ntzc_pool_alloc(struct ntzc_pool *pool, struct m_buf **m, unsigned int n,
@@ -335,7 +340,7 @@ static void ntzc_pool_feed(struct ntzc_pool *pool, u64 starved)
  * @m: the buffers
  * @n: how many
  *
- * Context: any.
+ * Context: any but hard interrupts.
  */
 void ntzc_pool_restore(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
 {
@@ -358,7 +363,7 @@ void ntzc_pool_restore(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
  * @m: the buffers
  * @n: how many
  *
- * Context: any.
+ * Context: any but hard interrupts.
  */
 void ntzc_pool_free(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
 {
@@ -391,6 +396,14 @@ void ntzc_pool_launch(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
 	spin_unlock_bh(&pool->lock);
 }
 
+/* Nothing is in flight any more: tell who waits for that, and drop the reference of all that was */
+static void ntzc_pool_idle(struct ntzc_pool *pool)
+{
+	if (wq_has_sleeper(&pool->idle_wait))
+		wake_up_interruptible(&pool->idle_wait);
+	ntzc_pool_put(pool);
+}
+
 /**
  * ntzc_pool_recall() - the card did not take these after all; the caller has them again
  * @pool: the pool, of all of them
@@ -412,7 +425,7 @@ void ntzc_pool_recall(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
 	last = !pool->in_flight;
 	spin_unlock_bh(&pool->lock);
 	if (last)
-		ntzc_pool_put(pool);
+		ntzc_pool_idle(pool);
 }
 
 /* Received frames, which others may hold still. Return: where the free ones end. */
@@ -457,7 +470,7 @@ static __always_inline struct m_buf **ntzc_pool_land_own(struct m_buf **free, st
  * @n: how many
  * @status: 0 if they were sent
  *
- * Context: any.
+ * Context: any but hard interrupts.
  */
 void ntzc_pool_land(struct ntzc_pool *pool, struct m_buf **m, unsigned int n, int status)
 {
@@ -479,18 +492,15 @@ void ntzc_pool_land(struct ntzc_pool *pool, struct m_buf **m, unsigned int n, in
 	spin_unlock_bh(&pool->lock);
 	if (unlikely(starved))
 		ntzc_pool_feed(pool, starved);
-	if (!last)
-		return;
-	if (wq_has_sleeper(&pool->idle_wait))
-		wake_up_interruptible(&pool->idle_wait);
-	ntzc_pool_put(pool);
+	if (last)
+		ntzc_pool_idle(pool);
 }
 
 /**
  * m_buf_alloc() - a fresh packet
  * @pool: where from
  *
- * Context: any.
+ * Context: any but hard interrupts.
  * Return: an empty packet with NTZC_HEADROOM and one reference, or NULL.
  */
 struct m_buf *m_buf_alloc(struct ntzc_pool *pool)
@@ -511,7 +521,7 @@ EXPORT_SYMBOL_GPL(m_buf_alloc);
  * m_buf_free() - drop a reference; the last one frees the buffer
  * @m: the packet
  *
- * Context: any.
+ * Context: any but hard interrupts.
  */
 void m_buf_free(struct m_buf *m)
 {

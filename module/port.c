@@ -133,15 +133,21 @@ struct ntzc_port *ntzc_port_create(const struct ntzc_port_setup *setup)
 }
 EXPORT_SYMBOL_GPL(ntzc_port_create);
 
+/* Those who wait exclusively, too: the end is told to each */
+static void ntzc_wake_up_poll_all(wait_queue_head_t *wait, __poll_t events)
+{
+	__wake_up(wait, TASK_NORMAL, 0, poll_to_key(events));
+}
+
 static void ntzc_port_wake_all(struct ntzc_port *port)
 {
 	struct ntzc_tap *tap;
 	unsigned int i;
 
 	list_for_each_entry(tap, &port->taps, link)
-		wake_up_poll(&tap->rx_wait, EPOLLIN | EPOLLHUP | EPOLLERR);
+		ntzc_wake_up_poll_all(&tap->rx_wait, EPOLLIN | EPOLLHUP | EPOLLERR);
 	for (i = 0; i < port->max_queues; i++)
-		wake_up_poll(&port->queues[i].tx_wait, EPOLLOUT | EPOLLHUP | EPOLLERR);
+		ntzc_wake_up_poll_all(&port->queues[i].tx_wait, EPOLLOUT | EPOLLHUP | EPOLLERR);
 }
 
 static void ntzc_port_stop_tx(struct ntzc_port *port)
@@ -279,6 +285,14 @@ static void ntzc_port_stop(struct ntzc_port *port)
 	ntzc_port_wake_all(port);
 }
 
+/* Whether the pool fills the rings and leaves a batch for the taps, with buffers that are enough */
+static bool ntzc_port_serves(const struct ntzc_pool *pool, unsigned int rx_slots,
+			     unsigned int frame_max)
+{
+	return pool->size >= rx_slots + NTZC_BATCH &&
+	       1u << pool->shift >= ntzc_buf_size_for(frame_max);
+}
+
 /**
  * ntzc_port_up() - bring the card up
  * @port: the port
@@ -287,8 +301,8 @@ static void ntzc_port_stop(struct ntzc_port *port)
  * Calls &ntzc_port_ops.start. A pool that taps use already stays as it is.
  *
  * Context: process, RTNL held.
- * Return: 0, -ENODEV after detach, -EBUSY if that pool's buffers are too small
- * for the port's frames, -ENOMEM, or what start returned.
+ * Return: 0, -ENODEV after detach, -EBUSY if that pool has too few buffers for
+ * the rings or too small ones for the port's frames, -ENOMEM, or what start returned.
  */
 int ntzc_port_up(struct ntzc_port *port, unsigned int rx_slots)
 {
@@ -299,10 +313,10 @@ int ntzc_port_up(struct ntzc_port *port, unsigned int rx_slots)
 	err = -ENODEV;
 	if (port->gone)
 		goto unlock;
-	port->rx_slots = rx_slots;
 	err = -EBUSY;
-	if (port->rx_pool && 1u << port->rx_pool->shift < ntzc_buf_size_for(port->frame_max))
+	if (port->rx_pool && !ntzc_port_serves(port->rx_pool, rx_slots, port->frame_max))
 		goto unlock;
+	port->rx_slots = rx_slots;
 	pool = ntzc_port_pool_get(port);
 	err = PTR_ERR_OR_ZERO(pool);
 	if (err)

@@ -11,6 +11,7 @@
 #include <linux/module.h>
 #include <net/busy_poll.h>
 
+#include "compat.h"
 #include "core.h"
 
 /*
@@ -319,5 +320,5 @@ void ntzc_queue_busy_poll(struct ntzc_queue *q)
 	id = napi && !READ_ONCE(q->port->gone) ? READ_ONCE(napi->napi_id) : 0;
 	rcu_read_unlock();
 	if (id >= MIN_NAPI_ID)
-		napi_busy_loop(id, NULL, NULL, false, BUSY_POLL_BUDGET);
+		ntzc_napi_busy_loop(id);
 }

@@ -330,7 +330,7 @@ static unsigned int ntzc_tx_transmit(const struct ntzc_tx_run *run, struct m_buf
 	 * between would not be followed by another that clears the flag.
 	 */
 	WRITE_ONCE(q->tx_full, true);
-	smp_mb(); /* pairs with the release in ntzc_tx_complete() */
+	smp_mb(); /* pairs with that in ntzc_tx_complete() */
 	sent += ops->transmit(q, m + sent, run->dma ? run->dma + sent : NULL, n - sent);
 	if (sent == n)
 		WRITE_ONCE(q->tx_full, false);
@@ -522,6 +522,25 @@ static void ntzc_tx_land(struct ntzc_queue *q, struct ntzc_pool *pool, struct m_
 	rcu_read_unlock();
 }
 
+/* There is room again: serve the rings of taps that found none, and have nothing in flight */
+static noinline void ntzc_tx_resume(struct ntzc_queue *q)
+{
+	const struct ntzc_taps *taps;
+	unsigned int t;
+
+	WRITE_ONCE(q->tx_behind, false);
+	rcu_read_lock();
+	taps = rcu_dereference(q->taps);
+	for (t = 0; taps && t < taps->n; t++) {
+		struct ntzc_tap *tap = taps->chan[t]->tap;
+
+		/* it sends through the first of its queues */
+		if (tap->targets[0].queue == q && ntzc_tap_tx_pool(tap) && tap->tx_door.rings)
+			ntzc_tx_door_run(tap);
+	}
+	rcu_read_unlock();
+}
+
 /* Return: how many of the packets, from the first on, are of one pool. */
 static unsigned int ntzc_tx_alike(struct m_buf **m, unsigned int n)
 {
@@ -552,15 +571,19 @@ void ntzc_tx_complete(struct ntzc_queue *q, struct m_buf **m, unsigned int n, in
 	WRITE_ONCE(q->tx_done, q->tx_done + n);
 	if (unlikely(status))
 		q->tx_failed += n;
-	/* the driver's freed slots come first; pairs with smp_mb() in ntzc_tx_transmit() */
-	smp_store_release(&q->tx_full, false);
+	smp_mb(); /* the driver's freed slots come first; pairs with that in ntzc_tx_transmit() */
+	if (unlikely(READ_ONCE(q->tx_full)))
+		WRITE_ONCE(q->tx_full, false);
 	for (i = 0; i < n; i += run) {
 		run = ntzc_tx_alike(m + i, n - i);
 		ntzc_tx_land(q, m[i]->pool, m + i, run, status);
 	}
 	if (wq_has_sleeper(&q->tx_wait))
 		wake_up_interruptible_poll(&q->tx_wait, EPOLLOUT | EPOLLWRNORM);
-	/* after the barrier in wq_has_sleeper(); pairs with smp_mb() in ntzc_stack_wait() */
+	/* after the barrier in wq_has_sleeper(); pairs with smp_mb() in ntzc_tx_door_wait() */
+	if (unlikely(READ_ONCE(q->tx_behind)))
+		ntzc_tx_resume(q);
+	/* likewise; pairs with smp_mb() in ntzc_stack_wait() */
 	if (unlikely(READ_ONCE(ntzc_port_host_queue(q->port)->tx_full)))
 		ntzc_stack_completed(q->port);
 }

@@ -146,11 +146,22 @@ bool ntzc_tx_door_rest(struct ntzc_tap *tap)
 	return true;
 }
 
+/*
+ * The card's ring is full of others' frames, and nothing of the tap's is in flight: have
+ * their completion look here, then look again. Under hold_lock. Return: as ntzc_tx_door_send().
+ */
+static int ntzc_tx_door_wait(struct ntzc_tap *tap)
+{
+	WRITE_ONCE(tap->targets[0].queue->tx_behind, true);
+	smp_mb(); /* pairs with the barrier before ntzc_tx_resume() */
+	return ntzc_tx_door_send(tap);
+}
+
 /**
  * ntzc_tx_door_run() - serve the transmit rings
  * @tap: the tap, with transmit rings
  *
- * Context: any, no locks of the core's held.
+ * Context: any but hard interrupts, no locks of the core's held.
  * Return: 0; -ENOSPC, -ENETDOWN, -ENODEV if there is something to send that cannot be.
  */
 int ntzc_tx_door_run(struct ntzc_tap *tap)
@@ -165,6 +176,8 @@ int ntzc_tx_door_run(struct ntzc_tap *tap)
 		ntzc_ring_ask(ring);
 		if (!err && ntzc_ring_filled(ring, door->tx_cons))
 			err = ntzc_tx_door_send(tap);
+		if (err == -ENOSPC)
+			err = ntzc_tx_door_wait(tap);
 	}
 	ntzc_tx_door_offer(tap);
 	spin_unlock_bh(&tap->hold_lock);

@@ -691,12 +691,18 @@ struct ntzc_port_stats {
 #define NTZC_IOC_TX_SETUP	_IOWR(NTZC_IOC_MAGIC, 0x20, struct ntzc_tx_setup)
 #define NTZC_IOC_TX_RESERVE	_IOW(NTZC_IOC_MAGIC, 0x21, struct ntzc_tx_batch)
 #define NTZC_IOC_TX_SUBMIT	_IOW(NTZC_IOC_MAGIC, 0x22, struct ntzc_tx_batch)
-/* Wait until the card has dealt with all that the tap submitted; EAGAIN if O_NONBLOCK */
+/*
+ * Wait until the cards have dealt with all of the tap's own buffers that it submitted; frames
+ * that it forwarded are not waited for. EAGAIN if O_NONBLOCK.
+ */
 #define NTZC_IOC_TX_DRAIN	_IO(NTZC_IOC_MAGIC, 0x23)
 #define NTZC_IOC_TX_TARGET	_IOWR(NTZC_IOC_MAGIC, 0x24, struct ntzc_tx_target)
 /*
  * Look at the tap's rings now: take back what is in the release rings, send what
  * is in the transmit ring as far as the card has room, fill the free ring.
+ * What finds the ring of the tap's own card full is sent when there is room. A descriptor
+ * for another port that finds that one's ring full waits for the next KICK, or for something
+ * of the tap's to be completed.
  * Fails with ENETDOWN or ENODEV when there was something to send and it cannot be.
  */
 #define NTZC_IOC_KICK		_IO(NTZC_IOC_MAGIC, 0x30)

@@ -524,6 +524,14 @@ class Tap:
         """Return whether it was woken since."""
         return bool(self.core.lib.tap_woken(self._t))
 
+    def sleep_drain(self) -> None:
+        """Have somebody wait for the card to be done with the tap's own buffers."""
+        self.core.lib.tap_sleep_drain(self._t)
+
+    def woken_drain(self) -> bool:
+        """Return whether it was woken since."""
+        return bool(self.core.lib.tap_woken_drain(self._t))
+
     def peek(self, offset: int, length: int, *, tx: bool = False) -> bytes | None:
         """Read through the mapping; None for a bus error."""
         data = self.core.ffi.new("uint8_t[]", max(length, 1))

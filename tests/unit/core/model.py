@@ -154,6 +154,8 @@ class CoreMachine(World, RuleBasedStateMachine):
         card.slots = queues * card.rx_ring
         card.sending = [[] for _ in range(queues)]
         card.full = [False] * queues
+        card.behind = [False] * queues
+        card.order = {queue: [] for queue in range(queues)}
         self.cards.append(card)
         self.live[number:] = [card, *self.live[number + 1 :]]
 
@@ -185,6 +187,7 @@ class CoreMachine(World, RuleBasedStateMachine):
         """Cases 56, 85: the card goes, with everything outstanding."""
         card.card.remove()
         card.gone, card.up = True, False
+        card.order = {queue: [] for queue in card.order}
         self.stopped(card)
 
     def _restarted(self, card: ModelCard) -> None:
@@ -247,9 +250,10 @@ class CoreMachine(World, RuleBasedStateMachine):
             card.slots = card.n_queues * card.rx_ring
 
     def change_ring(self, card: ModelCard, n: int) -> None:
-        """Taps keep the pool as it is: longer rings may find too few buffers."""
-        assert card.card.set_ring(n) == 0
-        card.rx_ring = n
+        """Taps keep the pool as it is: rings that it cannot fill are refused."""
+        fits = not self._on(card) or card.card.pool_size() >= card.n_queues * n + BATCH
+        assert card.card.set_ring(n) == (0 if fits else -errno.EBUSY)
+        card.rx_ring = n if fits else card.rx_ring
         self._restarted(card)
 
     def change_policy(self, card: ModelCard, choice: int) -> None:
@@ -421,6 +425,8 @@ class CoreMachine(World, RuleBasedStateMachine):
             chans[queue] = ModelChan(got.ring_size, tap.rx_rings(queue), slots=slots)
         target = Target(card, mask[0])
         self.taps.append(ModelTap(tap, card, got, chans, promisc, fanout, [target], chosen))
+        for queue in mask:
+            card.join(queue, self.taps[-1])
 
     def attach_again(self, pick: int) -> None:
         card = self._card(pick)
@@ -440,6 +446,7 @@ class CoreMachine(World, RuleBasedStateMachine):
         # of a group, it would matter when the frames come
         interrupt = self._arm(None if tap.fanout else irq, pick)
         self.taps.remove(tap)
+        tap.card.leave(tap)
         tap.tap.close()
         interrupt.over_whenever()
 

@@ -237,7 +237,19 @@ class ModelCard:
     slots: int = 0  # receive descriptors, as the core was told when the card last came up
     sending: list[list[Flight]] = field(default_factory=list)
     full: list[bool] = field(default_factory=list)  # a queue's transmit ring was, at the last look
+    behind: list[bool] = field(default_factory=list)  # transmit rings wait for the queue's room
+    order: dict[int, list[ModelTap]] = field(default_factory=dict)  # in which it knows its taps
     expected: list[Sent] = field(default_factory=list)  # sent since the last comparison
+
+    def join(self, queue: int, tap: ModelTap) -> None:
+        """Know one more tap: behind the others of its fan-out group, or last."""
+        taps = self.order[queue]
+        group = [at for at, other in enumerate(taps) if tap.fanout and other.fanout == tap.fanout]
+        taps.insert(group[-1] + 1 if group else len(taps), tap)
+
+    def leave(self, tap: ModelTap) -> None:
+        """Know a tap no more."""
+        self.order = {q: [t for t in taps if t is not tap] for q, taps in self.order.items()}
 
     def sends(self, queue: int) -> bool:
         """Whether transmit works on a queue."""

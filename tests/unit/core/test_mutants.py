@@ -356,6 +356,27 @@ MUTANTS = [
         tests="rings",
     ),
     Mutant(
+        "a ring that found no room is forgotten",
+        "tx_door.c",
+        "WRITE_ONCE(tap->targets[0].queue->tx_behind, true);",
+        "{ }",
+        tests="rings",
+    ),
+    Mutant(
+        "who waits for the card sleeps on when it took none",
+        "pool.c",
+        "\tif (last)\n\t\tntzc_pool_idle(pool);\n}\n\n/* Received",
+        "\tif (last)\n\t\tntzc_pool_put(pool);\n}\n\n/* Received",
+        tests="transmit",
+    ),
+    Mutant(
+        "rings may take every buffer of a pool in use",
+        "port.c",
+        "return pool->size >= rx_slots + NTZC_BATCH &&",
+        "return pool->size >= 1 &&",
+        tests="sharing",
+    ),
+    Mutant(
         "a bad entry stops the transmit ring",
         "tx_door.c",
         "\t\t\tdoor->bad_submit++;\n\t\t\tsent = 1;\n",
@@ -444,8 +465,8 @@ MUTANTS = [
     Mutant(
         "a filter is freed while polls may run it",
         "filter.c",
-        "\t\tsynchronize_net();\n\t\tbpf_prog_destroy(old);",
-        "\t\tbpf_prog_destroy(old);",
+        "\t\tsynchronize_net();\n\tif (old)",
+        "\t\t;\n\tif (old)",
         tests="filters",
     ),
     Mutant(

@@ -174,14 +174,14 @@ def test_the_kernels_own_index_is_not_read_back(stage: Stage) -> None:
 
 
 def test_who_gives_frames_back_is_asked_for_a_kick_while_the_card_starves(stage: Stage) -> None:
-    card = stage.card(rx_ring=8, n_bufs=8 + 64)
-    tap = stage.tap(quota=64)
+    card = stage.card(rx_ring=8, n_bufs=8 + 128)
+    tap = stage.tap(quota=128)
     rings = tap.rx_rings(0)
-    pump(card, 0, 64)
-    held = [desc.handle for desc in tap.read(64)]
+    pump(card, 0, 128)
+    held = [desc.handle for desc in tap.read(128)]
     assert not rings.asks()
-    assert card.set_ring(40) == 0, "longer than there are buffers left for"
-    assert card.queue(0).posted < 40
+    assert card.set_ring(72) == 0, "longer than there are buffers left for"
+    assert card.queue(0).posted < 72
     assert rings.asks()
     late = stage.tap(quota=8)
     assert late.rx_rings(0).asks(), "also who comes later"
@@ -190,20 +190,20 @@ def test_who_gives_frames_back_is_asked_for_a_kick_while_the_card_starves(stage:
     assert tap.kick() == 0
     assert card.queue(0).refill_asked
     card.refill(0)
-    assert card.queue(0).posted == 40
+    assert card.queue(0).posted == 72
     assert not rings.asks()
 
 
 def test_hunger_finds_what_was_given_back_before_it_asked(stage: Stage) -> None:
-    card = stage.card(rx_ring=8, n_bufs=8 + 64)
-    tap = stage.tap(quota=64)
+    card = stage.card(rx_ring=8, n_bufs=8 + 128)
+    tap = stage.tap(quota=128)
     rings = tap.rx_rings(0)
-    pump(card, 0, 64)
-    rings.release([desc.handle for desc in tap.read(64)])
-    assert card.set_ring(40) == 0
+    pump(card, 0, 128)
+    rings.release([desc.handle for desc in tap.read(128)])
+    assert card.set_ring(72) == 0
     assert tap.counters().held == 0, "looked at when the refill came up short"
     card.refill(0)
-    assert card.queue(0).posted == 40
+    assert card.queue(0).posted == 72
 
 
 def test_rings_are_mapped_whole_where_they_should_be(stage: Stage) -> None:
@@ -340,6 +340,22 @@ def test_a_card_that_is_down_says_so_and_keeps_the_entries(stage: Stage) -> None
     assert card.up() == 0
     assert tap.kick() == 0
     assert rings.pending() == 0
+
+
+def test_a_ring_that_found_the_card_full_of_others_goes_on_when_there_is_room(
+    stage: Stage,
+) -> None:
+    """Nothing of its own is in flight whose completion would have the core look again."""
+    card, tap, rings = sender(stage, tx_ring=2)
+    other = stage.tap()
+    other.tx_setup(n_bufs=2)
+    assert other.submit([d._replace(len=60) for d in other.reserve(2)]) == 2
+    rings.send(filled(tap, rings, 2))
+    assert tap.kick() == 0
+    assert rings.pending() == 2
+    card.complete(0, 2, 0, False)
+    assert rings.pending() == 0
+    assert card.queue(0).sending == 2
 
 
 def test_closing_with_full_rings_gives_all_back(stage: Stage) -> None:

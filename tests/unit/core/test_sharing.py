@@ -79,6 +79,16 @@ def test_a_chosen_pool_that_the_rings_outgrew_still_delivers(stage: Stage) -> No
     assert tap.stats().received > 0
 
 
+def test_rings_that_a_pool_in_use_cannot_fill_are_refused(stage: Stage) -> None:
+    """Hostile case 90: the card would have every buffer, and no tap a frame any more."""
+    card = stage.card(n_queues=1, rx_ring=8, n_bufs=8 + 128)
+    tap = stage.tap()
+    assert card.set_ring(8 + 128) == -errno.EBUSY
+    assert card.set_ring(64) == 0
+    card.receive(0, frames(4))
+    assert tap.stats().received == 4
+
+
 def test_a_pool_that_can_never_be_made_is_refused_at_once(stage: Stage) -> None:
     """Hostile case 42: 2**19 buffers of 16 KiB are 8 GiB, and offsets have 32 bits."""
     card = stage.card()

@@ -132,3 +132,12 @@ def test_a_completion_between_the_cards_two_looks_is_not_missed(sender: Sender) 
     assert sender.tap.submit(batch) == 3
     assert not sender.card.queue(0).tx_full
     assert sender.card.queue(0).sending == 1
+
+
+def test_who_waits_for_the_card_is_woken_when_it_takes_none_after_all(sender: Sender) -> None:
+    """It saw frames in flight that another thread was about to have refused."""
+    sender.tap.sleep_drain()
+    sender.card.limit_transmit(0, 0)
+    assert sender.tap.submit([sender.desc._replace(len=60)]) == -errno.ENOSPC
+    assert sender.tap.drained()
+    assert sender.tap.woken_drain()

@@ -230,6 +230,9 @@ class World:
 
     def _complete_elsewhere(self, card: ModelCard, queue: int) -> None:
         n = 0
+        if card.behind[queue]:
+            card.completes = 0
+            return
         for flight in card.sending[queue][: card.completes]:
             if self._has_rings(flight):
                 break
@@ -259,6 +262,15 @@ class World:
             tap.completed += len(landed) if ok else 0
             tap.failed += 0 if ok else len(landed)
             if self._has_rings(landed[0]):
+                self.door_run(tap)
+        if (done or not card.up) and card.behind[queue]:
+            self._resume(card, queue)
+
+    def _resume(self, card: ModelCard, queue: int) -> None:
+        """There is room: transmit rings that found none are served."""
+        card.behind[queue] = False
+        for tap in card.order[queue]:
+            if tap.door is not None and tap.targets[0].queue == queue:
                 self.door_run(tap)
 
     def stopped(self, card: ModelCard) -> None:
@@ -319,6 +331,10 @@ class World:
         assert tap.door is not None
         err = self._door_send(tap)
         tap.door.asks = not tap.in_flight
+        if tap.door.asks and err == -errno.ENOSPC:
+            own = tap.targets[0]
+            own.card.behind[own.queue] = True
+            err = self._door_send(tap)
         self._door_offer(tap)
         return err
 

@@ -184,6 +184,10 @@ uint32_t tap_marks(const struct ntzc_tap *tap, bool tx, uint32_t *handles, uint3
 void tap_sleep(struct ntzc_tap *tap);
 bool tap_woken(struct ntzc_tap *tap);
 
+/* the same until nothing of the tap's own is in flight */
+void tap_sleep_drain(struct ntzc_tap *tap);
+bool tap_woken_drain(struct ntzc_tap *tap);
+
 /* ---- flows: bpf.c ---- */
 
 struct flow_keys;

@@ -190,6 +190,9 @@ static void complete_elsewhere(struct card *c, unsigned int q)
 	struct completion w = { .c = c, .q = q };
 	unsigned int n = min(c->completes, c->tx[q].n);
 
+	/* likewise, to serve rings that wait for room */
+	if (ntzc_port_queue(c->port, q)->tx_behind)
+		n = 0;
 	while (w.n < n && !has_rings(c->tx[q].m[w.n]->pool->tap))
 		w.n++;
 	c->completes = 0;
@@ -439,6 +442,8 @@ int card_set_ring(struct card *c, uint32_t n)
 {
 	int err = 0;
 
+	unsigned int old = c->rx_size;
+
 	rtnl_lock();
 	if (c->running)
 		ntzc_port_down(c->port);
@@ -447,6 +452,11 @@ int card_set_ring(struct card *c, uint32_t n)
 	c->rx_size = n;
 	if (!err)
 		err = ntzc_port_up(c->port, c->n_queues * c->rx_size);
+	if (err == -EBUSY) {
+		c->rx_size = old;
+		if (ntzc_port_up(c->port, c->n_queues * c->rx_size))
+			shim_bug("the old rings cannot be had back");
+	}
 	rtnl_unlock();
 	return err;
 }

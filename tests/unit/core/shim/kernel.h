@@ -361,6 +361,7 @@ struct napi_struct {
 
 #define MIN_NAPI_ID		1u
 #define BUSY_POLL_BUDGET	8
+#define CONFIG_NET_RX_BUSY_POLL 1
 void napi_busy_loop(unsigned int id, bool (*end)(void *, unsigned long), void *arg,
 		    bool prefer, u16 budget);
 
@@ -401,7 +402,9 @@ typedef struct { unsigned int sleepers, wakeups, polls; } wait_queue_head_t;
 
 static inline void init_waitqueue_head(wait_queue_head_t *wq) { *wq = (wait_queue_head_t){ }; }
 static inline bool wq_has_sleeper(wait_queue_head_t *wq) { return wq->sleepers; }
-#define wake_up_poll(wq, mask)			((void)(mask), (void)(wq)->wakeups++)
+#define TASK_NORMAL				3
+#define poll_to_key(mask)			((void *)(unsigned long)(mask))
+#define __wake_up(wq, mode, n, key)		((void)(key), (void)(wq)->wakeups++)
 #define wake_up_interruptible_poll(wq, mask)	((void)(mask), (void)(wq)->wakeups++)
 
 struct workqueue_struct;
@@ -459,8 +462,11 @@ typedef unsigned int vm_fault_t;
 
 struct file {
 	void *private_data;
-	unsigned int f_flags;
+	unsigned int f_flags, f_mode;
 };
+
+#define FMODE_READ	1
+#define FMODE_WRITE	2
 
 struct vm_operations_struct;
 struct vm_area_struct {

@@ -106,6 +106,7 @@ struct file *file_open(int *err)
 {
 	struct file *file = calloc(1, sizeof(*file));
 
+	file->f_mode = FMODE_READ | FMODE_WRITE;
 	if (!fops)
 		ntzc_chardev_create();
 	file->f_flags = O_NONBLOCK;
@@ -337,4 +338,15 @@ void tap_sleep(struct ntzc_tap *tap)
 bool tap_woken(struct ntzc_tap *tap)
 {
 	return tap->rx_wait.wakeups;
+}
+
+void tap_sleep_drain(struct ntzc_tap *tap)
+{
+	tap->tx_pool->idle_wait.sleepers = 1;
+	tap->tx_pool->idle_wait.wakeups = 0;
+}
+
+bool tap_woken_drain(struct ntzc_tap *tap)
+{
+	return tap->tx_pool->idle_wait.wakeups;
 }
