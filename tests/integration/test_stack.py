@@ -215,14 +215,15 @@ def test_down_and_up_under_load_loses_no_buffer(hosts: Hosts) -> None:
 def test_a_flood_of_the_host_waits_for_the_card_and_leaves_taps_their_buffers(
     hosts: Hosts,
 ) -> None:
+    before = hosts.bench.port_stats(hosts.near)
     tap = hosts.bench.abi.Tap().attach(hosts.near, flags=0).map()
     flood = hosts.here.Flood(FAR, 60)
     in_flight = max(hosts.bench.port_stats(hosts.near)["tx_in_flight"] for _ in range(100))
     flood.stop()
     assert in_flight <= IN_FLIGHT
     stats = hosts.bench.port_stats(hosts.near)
-    assert stats["stack_dropped"] == 0
-    assert stats["rx_no_buffer"] == 0
+    for name in ("stack_dropped", "rx_no_buffer"):
+        assert stats[name] == before[name]
     tap.close()
 
 
