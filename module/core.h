@@ -406,6 +406,8 @@ void ntzc_pool_put(struct ntzc_pool *pool);
 void ntzc_pool_unmap(struct ntzc_pool *pool);
 unsigned int ntzc_pool_alloc(struct ntzc_pool *pool, struct m_buf **m, unsigned int n,
 			     u64 starving);
+unsigned int ntzc_pool_offer(struct ntzc_pool *pool, u32 *held, struct ntzc_tx_buf *to,
+			     unsigned int n);
 void ntzc_pool_free(struct ntzc_pool *pool, struct m_buf **m, unsigned int n);
 void ntzc_pool_restore(struct ntzc_pool *pool, struct m_buf **m, unsigned int n);
 void ntzc_pool_launch(struct ntzc_pool *pool, struct m_buf **m, unsigned int n);

@@ -310,6 +310,38 @@ unsigned int ntzc_pool_alloc(struct ntzc_pool *pool, struct m_buf **m, unsigned 
 	return n;
 }
 
+/**
+ * ntzc_pool_offer() - take free buffers of transmit memory for a program
+ * @pool: the pool
+ * @held: the tap's marks for it, to be set; under hold_lock
+ * @to: where the program is told of them
+ * @n: how many are wanted
+ *
+ * Context: any but hard interrupts. Return: how many there were, at most @n.
+ */
+unsigned int ntzc_pool_offer(struct ntzc_pool *pool, u32 *held, struct ntzc_tx_buf *to,
+			     unsigned int n)
+{
+	const u32 mask = pool->mask, shift = pool->shift;
+	struct m_buf **free;
+	unsigned int i;
+
+	spin_lock_bh(&pool->lock);
+	n = min(n, pool->n_free);
+	free = &pool->free[pool->n_free];
+#pragma GCC unroll 4
+	for (i = 0; i < n; i++) {
+		u32 handle = (*--free)->desc.handle, index = handle & mask;
+
+		to[i].handle = handle;
+		to[i].offset = (index << shift) + NTZC_HEADROOM;
+		held[index] = handle;
+	}
+	WRITE_ONCE(pool->n_free, pool->n_free - n);
+	spin_unlock_bh(&pool->lock);
+	return n;
+}
+
 /* Queues that came up short want to know; takes them off the pool's list. Under pool->lock */
 static u64 ntzc_pool_take_starved(struct ntzc_pool *pool)
 {

@@ -68,7 +68,7 @@ struct ntzc_tx_bounds {
 	u32 size;
 	u32 base;	/* mask of an offset, for the buffer's start */
 	u32 frame_max;	/* or a buffer's size, if that is less */
-	u32 longer;	/* what such a frame has more than NTZC_PAD_FRAME */
+	u32 longer;	/* what a frame after the headroom may have more than NTZC_PAD_FRAME */
 	u64 tail;	/* of a descriptor that says no more than where to */
 };
 
@@ -125,8 +125,8 @@ static __always_inline void ntzc_tx_describe(const struct ntzc_tx_bounds *b, str
 	((u64 *)&m->desc)[3] = w->tail;
 }
 
-/* One with a tag, one that is short, or one that is wrong. Return: its length, or an errno. */
-static noinline int ntzc_tx_take_odd(const struct ntzc_tx_bounds *b, struct ntzc_tx_words w)
+/* One with a tag, or short, or elsewhere in its buffer, or wrong. Return: its length, or errno. */
+static noinline long ntzc_tx_take_odd(const struct ntzc_tx_bounds *b, struct ntzc_tx_words w)
 {
 	struct m_buf *m = &b->bufs[w.handle & b->mask];
 	u32 need = max_t(u32, w.len, NTZC_PAD_FRAME);
@@ -147,8 +147,8 @@ static noinline int ntzc_tx_take_odd(const struct ntzc_tx_bounds *b, struct ntzc
  * A buffer of the tap's own: take it from the program and describe the frame in it.
  * Return: the frame's length, or an errno.
  */
-static __always_inline int ntzc_tx_take_own(const struct ntzc_tx_bounds *b,
-					    const struct ntzc_desc *d, struct m_buf **out)
+static __always_inline long ntzc_tx_take_own(const struct ntzc_tx_bounds *b,
+					     const struct ntzc_desc *d, struct m_buf **out)
 {
 	const struct ntzc_tx_words w = ntzc_tx_read(d);
 	u32 index = w.handle & b->mask;
@@ -157,7 +157,7 @@ static __always_inline int ntzc_tx_take_own(const struct ntzc_tx_bounds *b,
 	*out = m;
 	if (unlikely(w.tail != b->tail || w.time || b->held[index] != w.handle ||
 		     w.len - NTZC_PAD_FRAME > b->longer ||
-		     ntzc_tx_place(b, m, w.offset) > b->size - (u32)w.len))
+		     ntzc_tx_place(b, m, w.offset) != NTZC_HEADROOM))
 		return ntzc_tx_take_odd(b, w);
 	ntzc_tx_describe(b, m, &w, w.len);
 	return w.len;
@@ -167,8 +167,8 @@ static __always_inline int ntzc_tx_take_own(const struct ntzc_tx_bounds *b,
  * A received frame that the tap holds: its hold becomes the transmit's reference.
  * Return: the frame's length, or an errno.
  */
-static __always_inline int ntzc_tx_take_received(const struct ntzc_tx_bounds *b,
-						 const struct ntzc_desc *d, struct m_buf **out)
+static __always_inline long ntzc_tx_take_received(const struct ntzc_tx_bounds *b,
+						  const struct ntzc_desc *d, struct m_buf **out)
 {
 	const struct ntzc_tx_words w = ntzc_tx_read(d);
 	u32 index = w.handle & b->mask;
@@ -198,7 +198,7 @@ ntzc_tx_take_run(const struct ntzc_tx_bounds *b, const struct ntzc_desc *d, unsi
 {
 	struct m_buf **at = m, **end = m + n;
 	u64 sum = 0;
-	int len = 0;
+	long len = 0;
 
 	for (; at != end; at++, d++) {
 		/* one of the other pool or for another target ends the run: it is not held here */
@@ -231,7 +231,7 @@ static unsigned int ntzc_tx_take(struct ntzc_tap *tap, const struct ntzc_desc *d
 	b.size = 1u << pool->shift;
 	b.base = -b.size;
 	b.frame_max = min(READ_ONCE(target->port->frame_max), b.size);
-	b.longer = b.frame_max - NTZC_PAD_FRAME;
+	b.longer = min(b.frame_max, b.size - NTZC_HEADROOM) - NTZC_PAD_FRAME;
 	if (!own) {
 		b.held = tap->rx_held;
 		return ntzc_tx_take_run(&b, d, n, false, m, bytes, err);
@@ -380,7 +380,7 @@ const struct ntzc_target *ntzc_tx_target(const struct ntzc_tap *tap, unsigned in
 static int ntzc_tx_push_across(struct ntzc_queue *q, const struct ntzc_mapping *map,
 			       struct m_buf **m, unsigned int n, u64 bytes)
 {
-	dma_addr_t dma[NTZC_TX_BATCH] __uninitialized;
+	dma_addr_t dma[NTZC_BATCH] __uninitialized;
 	struct ntzc_tx_run run = { .q = q, .dma = dma };
 	unsigned int i;
 
@@ -409,7 +409,7 @@ static int ntzc_tx_push_to(const struct ntzc_target *target, struct m_buf **m, u
  * ntzc_tx_send() - send frames
  * @tap: the tap, attached
  * @d: the program's descriptors, where it may write still
- * @n: how many, 1 to NTZC_TX_BATCH
+ * @n: how many, 1 to NTZC_BATCH
  *
  * Context: hold_lock held, bottom halves off.
  * Return: how many were accepted, from the first on; or an errno for the first:
@@ -420,8 +420,8 @@ int ntzc_tx_send(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n
 	/* only where to look: if they change now, none of the descriptors fits */
 	const struct ntzc_target *target = ntzc_tx_target(tap, READ_ONCE(d->queue));
 	const bool own = READ_ONCE(d->handle) & NTZC_HANDLE_TX;
-	struct m_buf *m[NTZC_TX_BATCH] __uninitialized;
-	u8 queues[NTZC_TX_BATCH] __uninitialized;
+	struct m_buf *m[NTZC_BATCH] __uninitialized;
+	u8 queues[NTZC_BATCH] __uninitialized;
 	int err, sent;
 	bool one = true;
 	unsigned int i, k;
@@ -541,16 +541,21 @@ static noinline void ntzc_tx_resume(struct ntzc_queue *q)
 	rcu_read_unlock();
 }
 
-/* Return: how many of the packets, from the first on, are of one pool. */
+/*
+ * Most often all of a batch are of one pool: look at four at a time. Return: how many
+ * of the packets, from the first on, are.
+ */
 static unsigned int ntzc_tx_alike(struct m_buf **m, unsigned int n)
 {
 	const struct ntzc_pool *pool = (*m)->pool;
-	struct m_buf **at = m + 1, **end = m + n;
+	struct m_buf **at = m, **end = m + n;
 
-#pragma GCC unroll 4
-	for (; at != end; at++)
-		if ((*at)->pool != pool)
+	for (; end - at >= 4; at += 4)
+		if (at[0]->pool != pool || at[1]->pool != pool || at[2]->pool != pool ||
+		    at[3]->pool != pool)
 			break;
+	while (at != end && (*at)->pool == pool)
+		at++;
 	return at - m;
 }
 

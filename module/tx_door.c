@@ -46,30 +46,11 @@ void ntzc_tx_door_destroy(struct ntzc_tap *tap)
 	tap->tx_door.rings = NULL;
 }
 
-/* Fill places of the free ring that do not wrap */
-static void ntzc_tx_door_fill(const struct ntzc_tap *tap, struct ntzc_tx_buf *to, struct m_buf **m,
-			      unsigned int n)
-{
-	const u32 mask = tap->tx_pool->mask, shift = tap->tx_pool->shift;
-	u32 *held = tap->tx_held;
-	struct m_buf **end = m + n;
-
-#pragma GCC unroll 4
-	for (; m != end; m++, to++) {
-		u32 handle = (*m)->desc.handle, index = handle & mask;
-
-		to->handle = handle;
-		to->offset = (index << shift) + NTZC_HEADROOM;
-		held[index] = handle;
-	}
-}
-
 /* Reserve free buffers for the program. Under hold_lock. */
 static void ntzc_tx_door_offer(struct ntzc_tap *tap)
 {
 	struct ntzc_tx_door *door = &tap->tx_door;
 	struct ntzc_pool *pool = tap->tx_pool;
-	struct m_buf *m[NTZC_BATCH] __uninitialized;
 	unsigned int n, room;
 	u32 at;
 
@@ -78,9 +59,8 @@ static void ntzc_tx_door_offer(struct ntzc_tap *tap)
 		room = ntzc_ring_space(&door->rings->free, door->free_prod, door->mask + 1);
 		if (!room || !READ_ONCE(pool->n_free))
 			return;
-		room = min3(room, door->mask + 1 - at, NTZC_BATCH);
-		n = ntzc_pool_alloc(pool, m, room, 0);
-		ntzc_tx_door_fill(tap, &door->free[at], m, n);
+		room = min3(room, door->mask + 1 - at, (u32)NTZC_BATCH);
+		n = ntzc_pool_offer(pool, tap->tx_held, &door->free[at], room);
 		WRITE_ONCE(door->free_prod, door->free_prod + n);
 		tap->tx_reserved += n;
 		ntzc_ring_publish(&door->rings->free, door->free_prod);
@@ -113,7 +93,7 @@ static int ntzc_tx_door_send(struct ntzc_tap *tap)
 	}
 	while (left) {
 		at = door->tx_cons & door->mask;
-		n = min3(left, door->mask + 1 - at, (u32)NTZC_TX_BATCH);
+		n = min3(left, door->mask + 1 - at, (u32)NTZC_BATCH);
 		sent = ntzc_tx_send(tap, &door->ring[at], n);
 		/* a target that is gone for ever must not hold up the others */
 		if (sent == -EINVAL || sent == -ESTALE ||

@@ -29,7 +29,7 @@ from tests.unit.core.state import (
     Target,
     buf_size_for,
 )
-from tests.unit.core.world import Interrupt, World
+from tests.unit.core.world import TX_BATCH, Interrupt, World
 
 MAX_TAPS = 6
 LENGTHS = [1, 13, 14, 59, 60, 61, 64, 128, 1499, 1514, 1518, 1526]
@@ -731,7 +731,7 @@ class CoreMachine(World, RuleBasedStateMachine):
         got = tap.tap.submit(descs)
         done, err = 0, 0
         while done < len(descs):
-            sent = self.send(tap, descs[done:])
+            sent = self.send(tap, descs[done : done + TX_BATCH])
             if tap.door and tap.in_flight:
                 tap.door.asks = False
             interrupt.unlocked()

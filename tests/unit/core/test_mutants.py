@@ -103,8 +103,8 @@ MUTANTS = [
     Mutant(
         "a frame may be longer than the buffer",
         "tx.c",
-        "w.offset) > b->size - (u32)w.len)",
-        "w.offset) > b->size)",
+        "min(b.frame_max, b.size - NTZC_HEADROOM) - NTZC_PAD_FRAME;",
+        "b.size - NTZC_PAD_FRAME;",
         tests="transmit",
     ),
     Mutant(

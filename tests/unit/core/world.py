@@ -14,7 +14,7 @@ from tests.unit.core import harness
 from tests.unit.core.harness import HANDLE_INDEX, HANDLE_TX, HEADROOM, MASK32, Desc, Frame, Sent
 from tests.unit.core.state import Flight, ModelCard, ModelTap, seen_by_filters
 
-TX_BATCH = 32
+TX_BATCH = 32  # descriptors that TX_SUBMIT copies at a time
 BATCH = harness.BATCH
 
 
@@ -187,7 +187,7 @@ class World:
     def _run(self, tap: ModelTap, descs: list[Desc], frame_max: int) -> tuple[list[Desc], int]:
         """The first of the descriptors that are of one memory, good, and for one target."""
         good: list[Desc] = []
-        for desc in descs[:TX_BATCH]:
+        for desc in descs[:BATCH]:
             if (desc.handle ^ descs[0].handle) & HANDLE_TX or desc.queue != descs[0].queue:
                 break
             if any(desc.handle == other.handle for other in good) and not malformed(desc):
@@ -298,7 +298,7 @@ class World:
             door.tx_cons = (door.tx_cons + left) & MASK32
             return 0
         while left:
-            slots = [(door.tx_cons + i) % door.size for i in range(min(left, TX_BATCH))]
+            slots = [(door.tx_cons + i) % door.size for i in range(min(left, BATCH))]
             descs = [harness.Tap._desc(door.rings.descs[slot]) for slot in slots]
             sent = self.send(tap, descs)
             # a target that is gone must not hold up the others; the tap's own is another matter
