@@ -12,6 +12,7 @@ import json
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,9 @@ from emulation.vm import VM
 
 from .conftest import HERE, REPOSITORY
 from .test_clients import ENVIRONMENT, PYTHON
+from .test_libntzc import SAMPLES
 
+NTZC = PYTHON / "bin/ntzc"
 LABEL = "emulation: rates mean nothing for hardware"
 MAX_RATE = "4000"
 
@@ -63,10 +66,10 @@ class Lab:
     def n_taps(self) -> int:
         return sum(p.n_taps for p in self.abi.ports())
 
-    def beside(self, *words: str, taps: int) -> Process:
-        """Start another ``ntzc``; return it once it has its taps."""
+    def beside(self, *argv: str | Path, taps: int) -> Process:
+        """Start another program; return it once it has its taps."""
         before = self.n_taps()
-        run = self.vm.spawn([PYTHON / "bin/ntzc", *words], env=ENVIRONMENT)
+        run = self.vm.spawn(argv, env=ENVIRONMENT)
         self.vm.wait_until(
             lambda: run.returncode is not None or self.n_taps() == before + taps, 60, "its taps"
         )
@@ -153,7 +156,7 @@ def test_the_whole_suite_runs_over_a_cable_and_its_report_is_complete(lab: Lab) 
 
 def test_a_bridge_that_drops_every_eighth_frame_is_seen_to_lose_just_those(lab: Lab) -> None:
     """The number of a frame is at 48; its low bits say which the bridge's filter refuses."""
-    bridge = lab.beside("bridge", *lab.cards[1:3], "ether[51] & 7 != 7", taps=2)
+    bridge = lab.beside(NTZC, "bridge", *lab.cards[1:3], "ether[51] & 7 != 7", taps=2)
     _, report = lab.measure(
         lab.cards[0], lab.cards[3], "--sizes", "64", "--repeat", "1", "--max-rate", "2000",
         "--tests", "throughput,loss,latency", "--step", "25",
@@ -171,7 +174,7 @@ def test_a_bridge_that_drops_every_eighth_frame_is_seen_to_lose_just_those(lab: 
 
 
 def test_a_bridge_that_drops_nothing_is_seen_to_lose_nothing(lab: Lab) -> None:
-    bridge = lab.beside("bridge", *lab.cards[1:3], taps=2)
+    bridge = lab.beside(SAMPLES / "bridge", *lab.cards[1:3], taps=2)
     _, report = lab.measure(
         lab.cards[0], lab.cards[3], "--sizes", "1518", "--repeat", "1", "--max-rate", "500",
         "--tests", "throughput,latency", "--tx-cpu", "0", "--rx-cpu", "1", "--busy-poll", "50",
@@ -197,7 +200,7 @@ def test_a_receiver_without_room_loses_and_the_cause_is_told(lab: Lab) -> None:
 
 
 def test_one_card_measures_with_a_far_end_that_sends_back(lab: Lab) -> None:
-    far = lab.beside("bench", "--reflect", lab.cards[1], taps=1)
+    far = lab.beside(NTZC, "bench", "--reflect", lab.cards[1], taps=1)
     _, report = lab.measure(
         lab.cards[0], "--sizes", "64", "--repeat", "1", "--max-rate", "1000",
         "--tests", "latency",
@@ -242,9 +245,7 @@ def test_mistakes_are_told_clearly(lab: Lab) -> None:
 
 def test_without_the_capability_it_says_so(lab: Lab) -> None:
     less = ("setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-net_raw")
-    done = lab.vm.run(
-        [*less, PYTHON / "bin/ntzc", "bench", *lab.cards[:2]], check=False, env=ENVIRONMENT
-    )
+    done = lab.vm.run([*less, NTZC, "bench", *lab.cards[:2]], check=False, env=ENVIRONMENT)
     assert done.returncode == 4, done.stderr
     assert done.stderr.count("\n") == 1
 
@@ -252,7 +253,7 @@ def test_without_the_capability_it_says_so(lab: Lab) -> None:
 def test_a_run_that_is_interrupted_reports_what_it_has(lab: Lab) -> None:
     before = lab.abi.port_stats(lab.cards[0])["tx_frames"]
     run = lab.vm.spawn(
-        [PYTHON / "bin/ntzc", "bench", *lab.cards[:2], "--json", "/tmp/cut.json",
+        [NTZC, "bench", *lab.cards[:2], "--json", "/tmp/cut.json",
          "--sizes", "64", "--max-rate", "1000", "--tests", "loss"],
         env=ENVIRONMENT,
     )  # fmt: skip
