@@ -76,6 +76,7 @@ def test_a_card_that_is_not_there_is_told(arguments: list[str]) -> None:
         ["bench", "eth0", "eth1", "eth2"],
         ["bench", "--reflect", "eth0", "eth1"],
         ["bench", "eth0", "eth1", "--sizes", "63"],
+        ["bench", "eth0", "eth1", "--ring", "1000"],
         ["bench", "eth0", "eth1", "--tests", "speed"],
         ["bench", "eth0", "eth1", "--trial", "0s"],
         ["bench", "eth0", "eth1", "--dst-mac", "nobody"],

@@ -21,6 +21,7 @@ from pyntzc._bench.suite import Result, Settings
 from pyntzc._bench.system import System
 from pyntzc._bench.trial import Load, Trial
 from pyntzc._cli._common import Stop, note, print_table, progress, stop_on_signals
+from pyntzc._options import check_ring_size
 
 _SIZES = "64,128,256,512,1024,1280,1518,9018"
 _LEAST_BYTES = 64
@@ -60,6 +61,14 @@ def _tests(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
         )
     # in the order of the RFC: latency needs what throughput finds
     return [test for test in suite.TESTS if test in words]
+
+
+def _ring(ctx: click.Context, param: click.Parameter, value: int) -> int:
+    try:
+        check_ring_size(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
 
 
 def _cpu(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
@@ -349,6 +358,7 @@ def _reflect(name: str, stop: Stop) -> None:
 @click.option(
     "--ring",
     "ring_size",
+    callback=_ring,
     type=int,
     default=0,
     metavar="N",
