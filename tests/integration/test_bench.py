@@ -220,6 +220,26 @@ def test_one_card_measures_with_a_far_end_that_sends_back(lab: Lab) -> None:
     assert 0 < sum(trial["received"] for trial in trials(report)) <= returned
 
 
+def test_jumbo_frames_are_measured_where_the_mtu_allows_them(lab: Lab) -> None:
+    pair = lab.cards[2:]
+
+    def set_mtu(mtu: int) -> None:
+        for name in pair:
+            lab.vm.run(["ip", "link", "set", name, "mtu", str(mtu)])
+        for card in (2, 3):
+            lab.vm.wait_carrier(card)
+
+    set_mtu(9000)
+    try:
+        _, report = lab.measure(
+            *pair, "--sizes", "9018", "--repeat", "1", "--max-rate", "500", "--tests", "loss"
+        )
+    finally:
+        set_mtu(1500)
+    assert not report["skipped"]
+    assert sum(trial["received"] for trial in trials(report)) > 0
+
+
 def test_mistakes_are_told_clearly(lab: Lab) -> None:
     first, second = lab.cards[:2]
     quick = ("--tests", "loss", "--sizes", "64", "--trial", "100ms", "--settle", "100ms")
