@@ -99,7 +99,7 @@ def test_a_search_ends_within_its_resolution_below_the_true_limit(
         tried.append(load)
         return Attempt(load > limit, load)
 
-    found = search(top, resolution, attempt)
+    found = search(top, lambda _: resolution, attempt)
     if limit >= top:
         assert (found.load, found.limit, tried) == (top, "top", [top])
         return
@@ -118,7 +118,7 @@ def test_a_search_never_finds_more_than_was_offered_and_carried(
         reached = min(load, generator)
         return Attempt(reached > limit, reached)
 
-    found = search(top, resolution, attempt)
+    found = search(top, lambda _: resolution, attempt)
     true = min(top, limit, generator)
     assert true - resolution < found.load <= true
     if found.limit == "generator":
@@ -139,7 +139,7 @@ def test_a_search_ends_with_a_device_that_cannot_make_up_its_mind(
             passed.append(outcome.reached)
         return outcome
 
-    found = search(top, resolution, attempt)
+    found = search(top, lambda _: resolution, attempt)
     assert 0 <= found.load <= max(passed)
 
 
@@ -184,8 +184,9 @@ def test_the_longest_burst_is_what_the_buffer_holds_beyond_what_is_forwarded(
     (run, _) = suite.back_to_back(device, 64, SHORT).runs
     longest = run.value
     assert device.run(Load(64, longest, 0)).spotless
-    beyond = longest + SHORT.resolution(device.line_fps) + 2
+    beyond = longest + SHORT.resolution(longest) + 2
     if beyond < device.line_fps:
+        assert longest >= min(buffer, device.line_fps)
         assert not device.run(Load(64, beyond, 0)).spotless
         assert run.limit == "loss"
 

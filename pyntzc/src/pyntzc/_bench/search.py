@@ -36,13 +36,14 @@ class Found:
     limit: str
 
 
-def search(top: int, resolution: int, attempt: Callable[[int], Attempt]) -> Found:
+def search(top: int, resolution: Callable[[int], int], attempt: Callable[[int], Attempt]) -> Found:
     """Return the greatest load from 1 to *top* that *attempt* carries without a loss.
 
     It tries *top* first, then halves what is left between a load that passed and one that did
-    not, until that is no more than *resolution* (at least 1). Where the generator could not
-    offer what it should, what it did offer counts: without a loss it has passed, and no more
-    can be had; with one it bounds the search.
+    not, until that is no more than *resolution* says for the first (at least 1).
+
+    Where the generator could not offer what it should, what it did offer counts: without a loss
+    it has passed, and no more can be had; with one it bounds the search.
     """
     low, high = 0, top
     limit = "loss"
@@ -50,7 +51,7 @@ def search(top: int, resolution: int, attempt: Callable[[int], Attempt]) -> Foun
     if not first.lost:
         return Found(min(first.reached, top), "top" if first.reached >= top else "generator")
     high = max(min(first.reached, top), 1)
-    while high - low > resolution:
+    while high - low > resolution(low):
         middle = (low + high) // 2
         tried = attempt(middle)
         if tried.lost:

@@ -182,7 +182,7 @@ class _Session:
 
 def _print(report: Report) -> None:
     label = report.environment.label
-    click.echo(f"[{label}]")
+    click.secho(f"[{label}]", bold=True)
     for reason in report.environment.reasons:
         click.echo(f"  {reason}")
     for table in report.tables():
@@ -191,7 +191,7 @@ def _print(report: Report) -> None:
     click.echo()
     for line in report.remarks():
         click.echo(line)
-    click.echo(f"[{label}]")
+    click.secho(f"[{label}]", bold=True)
 
 
 def _begin(
@@ -311,7 +311,7 @@ def _reflect(name: str, stop: Stop) -> None:
     default=0.1,
     show_default=True,
     metavar="PERCENT",
-    help="Of the top rate: where a search ends.",
+    help="Of the top rate, or of a burst: where a search ends.",
 )
 @click.option(
     "--step",
