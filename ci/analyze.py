@@ -103,9 +103,9 @@ def _as_clang(recorded: Path, more: Iterable[str]) -> list[str]:
 
 
 def clang_lib() -> str:
-    """Analyze the C library and its samples."""
+    """Analyze the C library, its samples, and the meter on it."""
     includes = [f"-I{ROOT / path}" for path in ("libntzc/include", "module/include")]
-    folders = ("libntzc/src", "libntzc/samples")
+    folders = ("libntzc/src", "libntzc/samples", "pyntzc/meter")
     sources = [path for folder in folders for path in sorted((ROOT / folder).glob("*.c"))]
     command = ["clang", "--analyze", "-Wno-everything", "-std=c11", "-D_DEFAULT_SOURCE", *includes]
     return _gather([*command, str(source)] for source in sources)

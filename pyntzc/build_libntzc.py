@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Builds pyntzc._libntzc: libntzc, compiled in, behind cffi in API mode.
+"""Builds pyntzc._libntzc: libntzc and the meter, compiled in, behind cffi in API mode.
 
 The structures are declared field by field, so the compiled module checks each
 size and offset against the real headers and refuses to be built if one differs.
@@ -300,16 +300,70 @@ int ntzc_tap_forward(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsign
 int ntzc_tap_drain(struct ntzc_tap *tap, int timeout_ms);
 """
 
+METER = """
+struct ntzc_meter;
+
+struct ntzc_meter_plan {
+    __u8 dst[6];
+    __u8 src[6];
+    __u32 frame_len;
+    __u32 tag;
+    __u32 reserved;
+    __u64 frames;
+    __u64 rate_fps;
+    __u64 duration_ns;
+    __u64 settle_ns;
+};
+
+struct ntzc_meter_result {
+    __u64 sent;
+    __u64 received;
+    __u64 duplicates;
+    __u64 reordered;
+    __u64 corrupt;
+    __u64 stale;
+    __u64 foreign;
+    __u64 backward;
+    __u64 received_bytes;
+    __u64 send_ns;
+    __u64 late_max_ns;
+    __u64 first_rx_ns;
+    __u64 last_rx_ns;
+    __u64 latency_min_ns;
+    __u64 latency_max_ns;
+    __u64 send_cpu_ns;
+    __u64 receive_cpu_ns;
+};
+
+#define NTZC_METER_MIN_FRAME ...
+#define NTZC_METER_MAX_FRAME ...
+#define NTZC_METER_BUCKETS ...
+
+int ntzc_meter_create(const struct ntzc_meter_plan *plan, struct ntzc_meter **meter);
+void ntzc_meter_destroy(struct ntzc_meter *meter);
+void ntzc_meter_stop(struct ntzc_meter *meter);
+int ntzc_meter_send(struct ntzc_meter *meter, struct ntzc_tap *tap);
+int ntzc_meter_receive(struct ntzc_meter *meter, struct ntzc_tap *tap);
+void ntzc_meter_result(const struct ntzc_meter *meter, struct ntzc_meter_result *result,
+                       __u64 *latencies);
+unsigned int ntzc_meter_bucket(__u64 latency_ns);
+void ntzc_meter_make(const struct ntzc_meter *meter, __u32 seq, __u64 sent_ns,
+                     unsigned char *frame);
+void ntzc_meter_account(struct ntzc_meter *meter, const unsigned char *frame, __u32 len,
+                        __u64 received_ns, int checksum_bad);
+int ntzc_meter_reflect(struct ntzc_meter *meter, struct ntzc_tap *tap);
+"""
+
 # Relative to the top folder, where setup.py runs
-LIBRARY = Path("libntzc")
+SOURCES = (Path("libntzc/src"), Path("pyntzc/meter"))
 
 ffibuilder = FFI()
-ffibuilder.cdef(CDEF)
+ffibuilder.cdef(CDEF + METER)
 ffibuilder.set_source(
     "pyntzc._libntzc",
-    "#include <libntzc.h>",
-    include_dirs=[str(LIBRARY / "include"), "module/include"],
-    sources=sorted(str(path) for path in (LIBRARY / "src").glob("*.c")),
+    "#include <libntzc.h>\n#include <meter.h>",
+    include_dirs=["libntzc/include", "module/include", "pyntzc/meter"],
+    sources=sorted(str(path) for folder in SOURCES for path in folder.glob("*.c")),
     extra_compile_args=["-std=c11", "-D_DEFAULT_SOURCE", "-fvisibility=hidden"],
 )
 

@@ -14,6 +14,7 @@ from pyntzc._cli._common import explain
 # subcommand -> its line in the overview; the module and its function have the same name
 _COMMANDS = {
     "attach": "Move a card from its stock driver to NTZC's.",
+    "bench": "Benchmark cards after RFC 2544: throughput, latency, loss, bursts.",
     "bridge": "Join two cards: what one receives, the other sends, without a copy.",
     "capture": "Print the packets that come in through a card, and write them to a file.",
     "detach": "Give a card back to its stock driver.",
