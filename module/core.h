@@ -266,6 +266,7 @@ struct ntzc_tx_door {
  * @n_targets: how many; grows with release
  * @tx_submitted: frames; under @hold_lock
  * @tx_forwarded: of those, by reference; under @hold_lock
+ * @tx_place: frames that its own card's queue had taken with the last forwarded; likewise
  * @tx_reserved: marks set in @tx_held; under @hold_lock
  * @read_lock: makes readers take turns
  * @setup_lock: see above
@@ -299,6 +300,7 @@ struct ntzc_tap {
 	unsigned int n_targets;
 	u64 tx_submitted;
 	u64 tx_forwarded;
+	u64 tx_place;
 	u32 tx_reserved;
 
 	struct mutex read_lock;	/* see above */
@@ -515,7 +517,7 @@ void ntzc_tx_teardown(struct ntzc_tap *tap);
 int ntzc_tx_door_create(struct ntzc_tap *tap, const struct ntzc_pool *pool,
 			struct ntzc_tx_setup *arg);
 void ntzc_tx_door_destroy(struct ntzc_tap *tap);
-bool ntzc_tx_door_rest(struct ntzc_tap *tap);
+bool ntzc_tx_door_rest(struct ntzc_tap *tap, int err);
 int ntzc_tx_door_run(struct ntzc_tap *tap);
 bool ntzc_tx_door_offers(const struct ntzc_tap *tap);
 

@@ -206,7 +206,7 @@ static bool ntzc_stack_push(struct ntzc_port *port)
 		sent = port->ops->transmit(q, &m, NULL, 1);
 	}
 	if (sent) {
-		q->tx_frames++;
+		WRITE_ONCE(q->tx_frames, q->tx_frames + 1);
 		q->tx_bytes += len;
 		host->place[host->sent++ % NTZC_HOST_IN_FLIGHT] = q->tx_frames;
 		host->pending = NULL;

@@ -354,7 +354,7 @@ static int ntzc_tx_push(const struct ntzc_tx_run *run, struct m_buf **m, unsigne
 		/* those that were taken may be gone by now */
 		for (i = sent; i < n; i++)
 			bytes -= m_buf_len(m[i]);
-		q->tx_frames += sent;
+		WRITE_ONCE(q->tx_frames, q->tx_frames + sent);
 		q->tx_bytes += bytes;
 	}
 	spin_unlock_bh(&q->tx_lock);
@@ -444,8 +444,12 @@ int ntzc_tx_send(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n
 		ntzc_pool_recall(m[sent]->pool, m + sent, k - sent);
 	}
 	tap->tx_submitted += sent;
-	if (!own)
-		ntzc_tx_forwarded(tap, queues, one, min_t(unsigned int, sent, k));
+	if (!own && sent) {
+		ntzc_tx_forwarded(tap, queues, one, sent);
+		/* those of others are among them by now, perhaps: then it looks a little late */
+		if (target == tap->targets)
+			tap->tx_place = READ_ONCE(target->queue->tx_frames);
+	}
 	return sent ? sent : err;
 }
 
@@ -464,7 +468,7 @@ int ntzc_tx_submit(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int
 	spin_lock_bh(&tap->hold_lock);
 	sent = ntzc_tx_send(tap, d, n);
 	if (tap->tx_door.rings)
-		ntzc_tx_door_rest(tap);
+		ntzc_tx_door_rest(tap, 0);
 	spin_unlock_bh(&tap->hold_lock);
 	return sent;
 }
@@ -522,7 +526,7 @@ static void ntzc_tx_land(struct ntzc_queue *q, struct ntzc_pool *pool, struct m_
 	rcu_read_unlock();
 }
 
-/* There is room again: serve the rings of taps that found none, and have nothing in flight */
+/* Something is sent: serve the rings of taps that have forwarded, or that found no room */
 static noinline void ntzc_tx_resume(struct ntzc_queue *q)
 {
 	const struct ntzc_taps *taps;

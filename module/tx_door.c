@@ -2,9 +2,9 @@
 /*
  * The transmit rings: a second door to what TX_RESERVE and TX_SUBMIT do. Free
  * buffers are reserved and put in the free ring; descriptors are taken from the
- * transmit ring, checked and sent. It runs when the program
- * KICKs, and when the card has completed something of the tap's: as long as
- * something is in flight it will run again, and asks for no KICK.
+ * transmit ring, checked and sent. It runs when the program KICKs, and when the
+ * card has completed something of the tap's, or something that the tap's waits
+ * behind: as long as that will come, it asks for no KICK.
  */
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -110,31 +110,39 @@ static int ntzc_tx_door_send(struct ntzc_tap *tap)
 	return 0;
 }
 
+/*
+ * Whether the card has frames whose end is to have the rings looked at: those that the tap
+ * has forwarded, or whosever fill the card's ring. They come home to others, so the queue is
+ * told. Under hold_lock.
+ */
+static bool ntzc_tx_door_follows(struct ntzc_tap *tap, int err)
+{
+	struct ntzc_queue *q = tap->targets[0].queue;
+	u64 place = err == -ENOSPC ? READ_ONCE(q->tx_frames) : tap->tx_place;
+
+	if (place <= READ_ONCE(q->tx_done))
+		return false;
+	WRITE_ONCE(q->tx_behind, true);
+	smp_mb(); /* pairs with the barrier before ntzc_tx_resume() */
+	return place > READ_ONCE(q->tx_done);
+}
+
 /**
- * ntzc_tx_door_rest() - ask for no KICK while something of the tap's is in flight
+ * ntzc_tx_door_rest() - ask for no KICK as long as the rings will be looked at again
  * @tap: the tap, with transmit rings
+ * @err: why something is still there, or 0
  *
- * When that completes, ntzc_tx_door_run() comes: it waits for hold_lock if need be.
+ * When its own buffers come back, or what it forwarded is sent, ntzc_tx_door_run() comes: it
+ * waits for hold_lock if need be.
  *
  * Context: hold_lock held. Return: whether that is so.
  */
-bool ntzc_tx_door_rest(struct ntzc_tap *tap)
+bool ntzc_tx_door_rest(struct ntzc_tap *tap, int err)
 {
-	if (!READ_ONCE(tap->tx_pool->in_flight))
+	if (!READ_ONCE(tap->tx_pool->in_flight) && !ntzc_tx_door_follows(tap, err))
 		return false;
 	ntzc_ring_unask(&tap->tx_door.rings->tx);
 	return true;
-}
-
-/*
- * The card's ring is full of others' frames, and nothing of the tap's is in flight: have
- * their completion look here, then look again. Under hold_lock. Return: as ntzc_tx_door_send().
- */
-static int ntzc_tx_door_wait(struct ntzc_tap *tap)
-{
-	WRITE_ONCE(tap->targets[0].queue->tx_behind, true);
-	smp_mb(); /* pairs with the barrier before ntzc_tx_resume() */
-	return ntzc_tx_door_send(tap);
 }
 
 /**
@@ -152,12 +160,12 @@ int ntzc_tx_door_run(struct ntzc_tap *tap)
 
 	spin_lock_bh(&tap->hold_lock);
 	err = ntzc_tx_door_send(tap);
-	if (!ntzc_tx_door_rest(tap)) {
+	if (!ntzc_tx_door_rest(tap, err)) {
 		ntzc_ring_ask(ring);
-		if (!err && ntzc_ring_filled(ring, door->tx_cons))
+		if (ntzc_ring_filled(ring, door->tx_cons) && (!err || err == -ENOSPC)) {
 			err = ntzc_tx_door_send(tap);
-		if (err == -ENOSPC)
-			err = ntzc_tx_door_wait(tap);
+			ntzc_tx_door_rest(tap, err);
+		}
 	}
 	ntzc_tx_door_offer(tap);
 	spin_unlock_bh(&tap->hold_lock);

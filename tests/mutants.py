@@ -106,8 +106,8 @@ MUTANTS = {
     "lock": Mutant(
         "a spinlock is not released on the way out",
         "module/tx.c",
-        "\t\tntzc_tx_door_rest(tap);\n\tspin_unlock_bh(&tap->hold_lock);\n",
-        "\t\tntzc_tx_door_rest(tap);\n\tif (sent >= 0)\n\t\tspin_unlock_bh(&tap->hold_lock);\n",
+        "\t\tntzc_tx_door_rest(tap, 0);\n\tspin_unlock_bh(&tap->hold_lock);\n",
+        "\t\tntzc_tx_door_rest(tap, 0);\n\tif (sent >= 0)\n\t\tspin_unlock_bh(&tap->hold_lock);\n",
         ("unit/core/test_transmit.py",),
     ),
 }

@@ -137,7 +137,7 @@ struct ntzc_queue {
 	spinlock_t tx_lock ____cacheline_aligned;
 	bool tx_up;			/* ops->transmit may be called */
 	bool tx_full;			/* it came up short; completions clear this, unlocked */
-	bool tx_behind;			/* so did a transmit ring that nothing else will serve */
+	bool tx_behind;			/* completions are to have taps' transmit rings served */
 	u64 tx_frames;
 	u64 tx_bytes;
 

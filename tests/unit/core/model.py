@@ -155,6 +155,7 @@ class CoreMachine(World, RuleBasedStateMachine):
         card.sending = [[] for _ in range(queues)]
         card.full = [False] * queues
         card.behind = [False] * queues
+        card.taken, card.done = [0] * queues, [0] * queues
         card.order = {queue: [] for queue in range(queues)}
         self.cards.append(card)
         self.live[number:] = [card, *self.live[number + 1 :]]
@@ -732,7 +733,7 @@ class CoreMachine(World, RuleBasedStateMachine):
         done, err = 0, 0
         while done < len(descs):
             sent = self.send(tap, descs[done : done + TX_BATCH])
-            if tap.door and tap.in_flight:
+            if tap.door and self.rests(tap):
                 tap.door.asks = False
             interrupt.unlocked()
             if sent < 0:

@@ -178,6 +178,7 @@ class ModelTap:
     in_flight: int = 0
     submitted: int = 0
     forwarded: int = 0
+    place: int = 0  # of the own card's queue's frames, with the last forwarded
     completed: int = 0
     failed: int = 0
     stale: list[int] = field(default_factory=list)
@@ -237,7 +238,9 @@ class ModelCard:
     slots: int = 0  # receive descriptors, as the core was told when the card last came up
     sending: list[list[Flight]] = field(default_factory=list)
     full: list[bool] = field(default_factory=list)  # a queue's transmit ring was, at the last look
-    behind: list[bool] = field(default_factory=list)  # transmit rings wait for the queue's room
+    behind: list[bool] = field(default_factory=list)  # completions have transmit rings served
+    taken: list[int] = field(default_factory=list)  # frames to send, of each queue, so far
+    done: list[int] = field(default_factory=list)  # and of those, completed
     order: dict[int, list[ModelTap]] = field(default_factory=dict)  # in which it knows its taps
     expected: list[Sent] = field(default_factory=list)  # sent since the last comparison
 

@@ -182,6 +182,7 @@ class World:
         tap.forwarded += not own
         tap.submitted += 1
         expect = Sent(data, queue, *tag)
+        card.taken[queue] += 1
         card.sending[queue].append(Flight(tap if own else None, tap.card, desc.handle, expect))
 
     def _run(self, tap: ModelTap, descs: list[Desc], frame_max: int) -> tuple[list[Desc], int]:
@@ -222,6 +223,8 @@ class World:
                 break
             self._complete_elsewhere(card, queue)
             card.full[queue] = True
+        if took and number == 0 and not good[0].handle & HANDLE_TX:
+            tap.place = card.taken[queue]
         return took or -errno.ENOSPC
 
     def _has_rings(self, flight: Flight) -> bool:
@@ -249,6 +252,7 @@ class World:
             done, card.sending[queue] = flights[len(flights) - n :], flights[: len(flights) - n]
         else:
             done, card.sending[queue] = flights[:n], flights[n:]
+        card.done[queue] += len(done)
         if done:
             card.full[queue] = False
         if ok:
@@ -326,15 +330,24 @@ class World:
             tap.reserved[buf.handle] = Desc(buf.handle, buf.offset, tap.tx_buf - HEADROOM)
         door.free_prod = (door.free_prod + min(free, room)) & MASK32
 
+    def rests(self, tap: ModelTap, err: int = 0) -> bool:
+        """Whether the core will look at the rings by itself."""
+        if tap.in_flight:
+            return True
+        card, queue = tap.targets[0].card, tap.targets[0].queue
+        place = card.taken[queue] if err == -errno.ENOSPC else tap.place
+        if place > card.done[queue]:
+            card.behind[queue] = True
+        return place > card.done[queue]
+
     def door_run(self, tap: ModelTap) -> int:
         """The core served the transmit rings; return why something is still there, or 0."""
         assert tap.door is not None
         err = self._door_send(tap)
-        tap.door.asks = not tap.in_flight
-        if tap.door.asks and err == -errno.ENOSPC:
-            own = tap.targets[0]
-            own.card.behind[own.queue] = True
+        tap.door.asks = not self.rests(tap, err)
+        if tap.door.asks and tap.door.pending and err in (0, -errno.ENOSPC):
             err = self._door_send(tap)
+            tap.door.asks = not self.rests(tap, err)
         self._door_offer(tap)
         return err
 
@@ -347,7 +360,8 @@ class World:
         assert (state.tx_cons, state.free_prod) == (door.tx_cons, door.free_prod)
         assert state.bad_submit == door.bad_submit
         assert door.rings.asks() == door.asks
-        if door.pending and not tap.in_flight:
+        own = tap.targets[0]
+        if door.pending and not (tap.in_flight or own.card.sending[own.queue]):
             assert door.asks, "entries wait, and nobody will look at them"
 
 
