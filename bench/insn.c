@@ -84,14 +84,8 @@ static unsigned int receive(void)
 	return n;
 }
 
-static unsigned int forward(void)
+static void forward_all(struct ntzc_tap *tap, const struct ntzc_desc *descs, int n)
 {
-	struct ntzc_desc descs[MAX_BATCH];
-	struct ntzc_tap *tap = run.taps[0];
-	int n = ntzc_tap_peek(tap, descs, run.batch, 0);
-
-	if (n < 0)
-		fail("peek", n);
 	for (int done = 0; done < n;) {
 		int sent = ntzc_tap_forward(tap, descs + done, (unsigned int)(n - done), 0, -1);
 
@@ -99,8 +93,48 @@ static unsigned int forward(void)
 			fail("forward", sent);
 		done += sent;
 	}
-	pause_if((unsigned int)n < run.batch);
+}
+
+static unsigned int forward_calls(void)
+{
+	struct ntzc_desc descs[MAX_BATCH];
+	struct ntzc_tap *tap = run.taps[0];
+	int n = ntzc_tap_peek(tap, descs, run.batch, 0);
+
+	if (n < 0)
+		fail("peek", n);
+	forward_all(tap, descs, n);
 	return (unsigned int)n;
+}
+
+static unsigned int forward_rings(void)
+{
+	struct ntzc_tap *tap = run.taps[0];
+	const struct ntzc_desc *descs;
+	unsigned int done = 0;
+
+	while (done < run.batch) {
+		/* as in receive_batch() */
+		int n = ntzc_tap_view(tap, &descs, run.batch - done, 0);
+
+		if (n < 0)
+			fail("view", n);
+		if (!n)
+			break;
+		forward_all(tap, descs, n);
+		if (ntzc_tap_take(tap, descs, (unsigned int)n) != n)
+			fail("take", -EINVAL);
+		done += (unsigned int)n;
+	}
+	return done;
+}
+
+static unsigned int forward(void)
+{
+	unsigned int n = run.door == NTZC_DOOR_RINGS ? forward_rings() : forward_calls();
+
+	pause_if(n < run.batch);
+	return n;
 }
 
 /* One byte, as on receive: the frame's other bytes stay from before */
@@ -179,7 +213,8 @@ static void create(const char *interface, char what)
 		if (err)
 			fail("create", err);
 	}
-	if (what == 't')
+	/* who forwards has a transmit ring with transmit memory only, and uses none of that */
+	if (what != 'r')
 		prepare(run.taps[0]);
 }
 

@@ -133,6 +133,12 @@ int ntzc_txq_reserve(struct ntzc_tap *tap, struct ntzc_desc *descs, unsigned int
 int ntzc_txq_submit(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n);
 
 /*
+ * Frames that came in, to the tap's own port, without a call. @descs are as received.
+ * Return: how many, or -EAGAIN if it takes ntzc_txq_submit() to say or do it.
+ */
+int ntzc_txq_forward(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n);
+
+/*
  * As ntzc_tap_tx_view() without the wait, and ntzc_tap_tx_done(). Return: also -ENOBUFS
  * or -ENOSPC, what to wait for.
  */

@@ -103,7 +103,13 @@ static int ntzc_tx_part(struct ntzc_tap *tap, const struct ntzc_desc *descs, uns
 {
 	struct ntzc_desc part[NTZC_TX_PART];
 	unsigned int i;
+	int sent;
 
+	if (tap->txq.rings && (!target || target == NTZC_AS_TOLD)) {
+		sent = ntzc_txq_forward(tap, descs, n);
+		if (sent != -EAGAIN)
+			return sent;
+	}
 	n = ntzc_min(n, NTZC_TX_PART);
 	for (i = 0; i < n; i++)
 		ntzc_tx_fill(&part[i], &descs[i], target);

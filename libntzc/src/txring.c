@@ -321,6 +321,55 @@ int ntzc_txq_submit(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigne
 	return ret;
 }
 
+/*
+ * Put frames that came in straight into the ring, as far as nothing is special about
+ * them. Under the lock, with room for all. Return: how many.
+ */
+static unsigned int ntzc_txq_put_received(struct ntzc_tap *tap, const struct ntzc_desc *descs,
+					  unsigned int n)
+{
+	struct ntzc_txq *q = &tap->txq;
+	/* looked up once, as in ntzc_txq_take() */
+	const __u32 mask = q->mask, frame_max = q->frame_max;
+	const __u64 last = tap->attach.rx_bytes - frame_max;
+	struct ntzc_desc *ring = q->entries;
+	const struct ntzc_desc *d = descs, *end = descs + n;
+	__u32 put = q->put;
+
+	for (; d != end; d++, put++) {
+		__u32 handle = d->handle, offset = d->offset, len = d->len;
+
+		if (handle & NTZC_HANDLE_TX || offset > last || len > frame_max)
+			break;
+		ring[put & mask] = (struct ntzc_desc) {
+			.handle = handle, .offset = offset, .len = len,
+		};
+	}
+	return (unsigned int)(d - descs);
+}
+
+int ntzc_txq_forward(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n)
+{
+	struct ntzc_txq *q = &tap->txq;
+	int ret = -EAGAIN;
+
+	ntzc_lock(&q->lock);
+	if (!q->viewed && !ntzc_ring_asks(&q->rings->tx)) {
+		n = ntzc_min(n, ntzc_ring_space(&q->rings->tx, q->put, q->mask + 1));
+		n = ntzc_txq_put_received(tap, descs, n);
+		if (n) {
+			q->put += n;
+			ntzc_ring_publish(&q->rings->tx, q->put);
+			/* as in ntzc_txq_put() */
+			if (ntzc_ring_asks(&q->rings->tx))
+				ntzc_kick(tap);
+			ret = (int)n;
+		}
+	}
+	ntzc_unlock(&q->lock);
+	return ret;
+}
+
 /* What lies in the ring must go before more does. Under the lock. Return: 0, or why it can't. */
 static int ntzc_txq_push(struct ntzc_tap *tap)
 {
