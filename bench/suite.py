@@ -16,7 +16,7 @@ from typing import Any
 import click
 from rich.progress import track
 
-from bench.lab import GATHERED, MODERATION_US, RING, STEADY, Record, lab
+from bench.lab import ATTEMPTS, GATHERED, GATHERED_JUMBO, MODERATION_US, RING, STEADY, Record, lab
 from bench.systems import ROOT, SYSTEMS, Case, System
 
 SIZES = (60, 124, 252, 508, 1020, 1276, 1514, 9014)
@@ -46,7 +46,8 @@ def quick() -> Iterator[tuple[System, Case]]:
     for system in SYSTEMS:
         for direction in system.directions:
             for size in (60, 1514):
-                yield system, Case(direction, size, count=QUICK_COUNT)
+                count = QUICK_COUNT // 4 if system.slowness > 4 else QUICK_COUNT
+                yield system, Case(direction, size, count=count)
     by_name = {system.name: system for system in SYSTEMS}
     yield by_name["ntzc-rings"], Case("rx", taps=5, count=QUICK_COUNT)
     for name in ("ntzc-rings", "ntzc-python"):
@@ -54,20 +55,29 @@ def quick() -> Iterator[tuple[System, Case]]:
 
 
 Skipped = tuple[System, Case, str]
+Check = dict[str, int]
 
 
 def measure(
-    kernel: str, cases: Iterable[tuple[System, Case]], skipped: list[Skipped]
+    kernel: str,
+    cases: Iterable[tuple[System, Case]],
+    attempts: int,
+    skipped: list[Skipped],
+    check: Check,
 ) -> Iterator[Record | None]:
-    """Measure *cases* in one machine; add those that it cannot run to *skipped*, with why."""
+    """Measure *cases* in one machine; add those that it cannot run to *skipped*, with why.
+
+    What the counter made of known counts goes to *check*.
+    """
     with lab(kernel) as machine:
-        print(f"the counter, checked: {machine.check_counter()}", flush=True)
+        check.update(machine.check_counter())
+        print(f"the counter, checked: {check}", flush=True)
         for system, case in cases:
             if why := machine.why_not(system, case):
                 skipped.append((system, case, why))
                 yield None
             else:
-                yield machine.measure(system, case)
+                yield machine.measure(system, case, attempts)
 
 
 def describe(record: Record) -> str:
@@ -106,26 +116,34 @@ def main(kernel: str, is_quick: bool, only: tuple[str, ...]) -> None:
     cases.sort(key=lambda each: each[1].frame_len > USUAL_LEN)
     records: list[Record] = []
     skipped: list[Skipped] = []
+    check: Check = {}
     print(HEAD)
-    measured = measure(kernel, cases, skipped)
+    measured = measure(kernel, cases, 1 if is_quick else ATTEMPTS, skipped, check)
     for record in track(measured, total=len(cases), disable=not sys.stdout.isatty()):
         if record:
             records.append(record)
             print(describe(record), flush=True)
+            _write(_results(records, skipped, check))  # so that nothing is lost with the rest
     for system, case, why in skipped:
         print(f"skipped: {system.name} {case.direction} {case.frame_len}: {why}")
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(_results(records, skipped), indent=1) + "\n")
+    _write(_results(records, skipped, check))
     print(f"written: {RESULTS.relative_to(ROOT)}")
 
 
-def _results(records: list[Record], skipped: list[Skipped]) -> dict[str, Any]:
+def _write(results: dict[str, Any]) -> None:
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def _results(records: list[Record], skipped: list[Skipped], check: Check) -> dict[str, Any]:
     return {
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "moderation_us": MODERATION_US,
         "ring": RING,
         "gathered": GATHERED,
+        "gathered_jumbo": GATHERED_JUMBO,
         "steady": STEADY,
+        "check": check,
         "records": [dataclasses.asdict(record) for record in records],
         "skipped": [
             {"system": system.name, "direction": case.direction, "frame_len": case.frame_len}

@@ -69,6 +69,7 @@ class System:
         batches: it is told the size of a batch.
         taps: it can be several readers of one frame.
         max_len: the longest frame that it can take, in bytes.
+        slowness: how much longer than others it may take for what it gets at a time.
         since: the first kernel release, as (major, minor), whose igb has it.
 
     """
@@ -81,6 +82,7 @@ class System:
     batches: bool = True
     taps: bool = False
     max_len: int = 9014
+    slowness: int = 1
     since: tuple[int, int] = (0, 0)
 
     @property
@@ -208,12 +210,27 @@ SYSTEMS = (
     System("pcap-inject", "one pcap_inject() a frame, nothing captured", ("tx",),
            _packet("pcap-inject"), batches=False),
     System("python-raw-socket", "recv_into() a frame, SO_RCVBUF 16 MiB", ("rx",),
-           _python("raw-socket"), batches=False),
+           _python("raw-socket"), batches=False, slowness=2),
     System("python-pcapy", "pcapy-ng, next_batch(64), buffer 8 MiB, 60 ms", ("rx",),
            _python("pcapy"), batches=False),
     System("python-scapy", "sniff() on an L2ListenSocket, bufsize 16 MiB", ("rx",),
-           _python("scapy"), batches=False),
+           _python("scapy"), batches=False, slowness=10),
 )  # fmt: skip
 
 LIBPCAP_TX = "pcap-inject"
 """What libpcap sends with."""
+
+
+ABSENT = (
+    ("netmap", "Debian has no package of it (apt-cache search netmap finds none). It changes the "
+     "source of a kernel's own driver: its repository (luigirizzo/netmap) keeps such patches in "
+     "LINUX/final-patches, of which the last for igb is for Linux 4.1 and later "
+     "(diff--igb--40100--99999), others being for Intel's driver outside the kernel. Neither is "
+     "in the kernels that this runs on; it was not ported to them here."),
+    ("PF_RING ZC", "Debian has no package of it (apt-cache search pfring finds none). Its "
+     "zero-copy library comes as a binary only and asks for a licence that is bought for each "
+     "card; nothing of that kind is used here."),
+    ("PF_RING without ZC", "not measured: it copies each frame out of an sk_buff as packet "
+     "sockets do, which are measured."),
+)  # fmt: skip
+"""Systems that one would compare with and that do not run here, and why."""
