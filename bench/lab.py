@@ -37,9 +37,9 @@ _DEADLINE_S = 240  # of a case, on a slow host
 _USUAL_LEN = 1514
 _STUCK_S = 0.5  # then the sender looks whether the program still runs
 _HUGE_PAGES = 160  # of 2 MiB, for DPDK: 256 MiB and some
-# Of one processor the kernel would take the lock prefixes out, and they are counted; and newer
-# kernels look now and then which memory is used.
-_KERNEL_LINE = "noreplace-smp damon_stat.enabled=0"
+# Of one processor the kernel would take the lock prefixes out, and they are counted. Now and then
+# it would look which memory is used, or copy what a program has into huge pages.
+_KERNEL_LINE = "noreplace-smp damon_stat.enabled=0 transparent_hugepage=never"
 _CLOCK_SHIFT = 0  # an instruction takes 2^0 ns
 _KNOWN_ROUNDS = 2000
 _KNOWN_LEN = 1000
