@@ -90,8 +90,8 @@ insn-profile: python ## the same of the hot path, by function
 
 .PHONY: bench
 bench: python ## NTZC and its peers in a VM, and build/bench/report.html
-	@ci/setup vm
-	@$(python) -m bench.suite $(one_kernel) $(ARGS)
+	@ci/setup bench
+	@$(python) -m bench.suite $(or $(KERNEL),newest) $(ARGS)
 	@$(python) -m bench.report
 
 .PHONY: bench-quick

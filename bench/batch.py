@@ -5,10 +5,13 @@ Usage: batch.py MARKS.so IFACE COUNT BATCH
 """
 
 import ctypes
+import os
 import sys
 import time
 
 import pyntzc
+
+_PAUSE_S = float(os.environ.get("NTZC_PAUSE_MS", "60")) / 1000  # frames gather, as in gather.h
 
 
 def main(library: str, interface: str, count: int, size: int) -> None:
@@ -25,7 +28,7 @@ def main(library: str, interface: str, count: int, size: int) -> None:
                         heads = batch.bytes(1)  # reads a byte of each, as the C client does
                     done += len(batch)
                 if len(batch) < size:
-                    time.sleep(0.06)
+                    time.sleep(_PAUSE_S)
             getattr(marks, f"mark{mark}")()
         print(done, heads.shape)
 

@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "gather.h"
 #include "libntzc.h"
 #include "marker.h"
 
@@ -39,10 +39,8 @@ static void fail(const char *what, int error)
 
 static void pause_if(int wanted)
 {
-	static const struct timespec pause = { .tv_nsec = 60 * 1000 * 1000 };
-
 	if (wanted)
-		nanosleep(&pause, NULL);
+		gather_pause();
 }
 
 static void touch(const struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n)

@@ -6,117 +6,118 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import jinja2
-import matplotlib as mpl
-from matplotlib.figure import Figure
 
-from bench.systems import ROOT
+from bench.plots import plots
+from bench.systems import ABSENT, LIBPCAP_TX, ROOT, SYSTEMS
 
 RESULTS = ROOT / "build/bench/results.json"
 REPORT = ROOT / "build/bench/report.html"
 DIRECTIONS = {"rx": "Receive", "tx": "Transmit", "forward": "Forward"}
-_PARTS = ("insn_user", "insn_kernel", "insn_driver", "insn_core")
+LENGTHS = (60, 1514)
+CLOCK_HZ = 3e9  # of the processor that projections are for
+IPCS = (0.5, 1.0, 2.0)  # instructions a cycle, likewise
+LINE_RATE_PPS = 1_488_095  # of 1 Gbit/s at 64 bytes with the check sequence: 84 on the wire
 
 Record = dict[str, Any]
+Usual = dict[tuple[str, str, int], Record]
 
 
-def _is_ours(record: Record) -> bool:
-    return str(record["system"]).startswith("ntzc-")
-
-
-def _plot(records: Iterable[Record], x: str, title: str, logs: bool) -> str:
-    """Return an SVG element: instructions per packet over *x*, one line a system."""
-    lines: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        lines[record["system"]].append(record)
-    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    for name, points in sorted(lines.items()):
-        points.sort(key=lambda record: int(record[x]))
-        style = "o-" if name.startswith("ntzc-") else "s--"
-        axes.plot([p[x] for p in points], [p["insn_total"] for p in points], style, label=name)
-    axes.set(xlabel=x.replace("_", " "), ylabel="instructions per packet", title=title)
-    axes.set_xscale("log", base=2)
-    if logs:
-        axes.set_yscale("log")
-    else:
-        axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
-    text = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": title}):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]
-
-
-def _plots(records: list[Record]) -> list[str]:
-    def some(keep: Callable[[Record], bool]) -> list[Record]:
-        return [record for record in records if keep(record)]
-
-    plots = []
-    for direction, word in DIRECTIONS.items():
-        base = some(lambda r, d=direction: r["direction"] == d and r["taps"] == 1)  # type: ignore[misc]
-        sizes = [r for r in base if r["batch"] == 64]
-        if len({r["frame_len"] for r in sizes}) > 1:
-            plots.append(_plot(sizes, "frame_len", f"{word}, by frame length", logs=True))
-        batches = [r for r in base if r["frame_len"] == 60 and _is_ours(r)]
-        if len({r["batch"] for r in batches}) > 1:
-            plots.append(_plot(batches, "batch", f"{word}, 60 bytes, by batch", logs=False))
-    taps = some(
-        lambda r: r["direction"] == "rx" and r["frame_len"] == 60 and r["batch"] == 64
-        and _is_ours(r)
-    )  # fmt: skip
-    if len({r["taps"] for r in taps}) > 1:
-        plots.append(_plot(taps, "taps", "Receive, 60 bytes, by readers of each frame", logs=False))
-    return plots
-
-
-def _ratios(records: list[Record]) -> list[dict[str, Any]]:
-    """Each peer's cost over that of ours that it compares with, per direction and length."""
-    usual = {
-        (r["system"], r["direction"], r["frame_len"]): r["insn_total"]
+def usual(records: Iterable[Record]) -> Usual:
+    """Return the records of batches of 64 and one reader, by system, direction, length."""
+    return {
+        (r["system"], r["direction"], r["frame_len"]): r
         for r in records
         if r["batch"] == 64 and r["taps"] == 1
     }
+
+
+def _base(system: str) -> str:
+    """Return which of ours a peer is compared with."""
+    return "ntzc-python" if system.startswith("python-") else "ntzc-rings"
+
+
+def _cell(found: Usual, system: str, direction: str, length: int) -> dict[str, Any] | None:
+    own = found.get((system, direction, length))
+    base = found.get((_base(system), direction, length))
+    if own is None:
+        return None
+    ratio = own["insn_total"] / base["insn_total"] if base else None
+    return {"cost": own["insn_total"], "ratio": ratio, "steady": own["steady"]}
+
+
+def overview(records: Iterable[Record], direction: str) -> list[dict[str, Any]]:
+    """Return a row for each system: its cost and ratio at each of LENGTHS, the cheapest first."""
+    found = usual(records)
     rows = []
-    for (system, direction, length), cost in usual.items():
-        ours = "ntzc-python" if system.startswith("python-") else "ntzc-rings"
-        base = usual.get((ours, direction, length))
-        if not system.startswith("ntzc-") and base and length in (60, 1514):
-            row = {"system": system, "ours": ours, "direction": direction}
-            row |= {"frame_len": length, "cost": cost, "base": base, "ratio": cost / base}
-            rows.append(row)
-    return sorted(rows, key=lambda row: (row["direction"], row["frame_len"], row["ratio"]))
+    for system in SYSTEMS:
+        cells = [_cell(found, system.name, direction, length) for length in LENGTHS]
+        if any(cells):
+            rows.append({"system": system.name, "cells": cells, "base": _base(system.name)})
+    return sorted(rows, key=lambda row: min(c["cost"] for c in row["cells"] if c))
 
 
-def main() -> None:
-    """Write the report."""
-    results = json.loads(RESULTS.read_text())
-    records: list[Record] = results["records"]
+def claims(records: Iterable[Record]) -> dict[str, Any]:
+    """Return what is to be said of the claims of 2010: what was measured, and projections."""
+    found = usual(records)
+    received = {n: r for n in LENGTHS if (r := found.get(("ntzc-rings", "rx", n)))}
+    sent = {}
+    for length in LENGTHS:
+        ours, theirs = (found.get((name, "tx", length)) for name in ("ntzc-rings", LIBPCAP_TX))
+        if ours and theirs:
+            sent[length] = {
+                "ours": ours["insn_total"],
+                "theirs": theirs["insn_total"],
+                "ratio": theirs["insn_total"] / ours["insn_total"],
+            }
+    return {
+        "received": {length: r["insn_total"] for length, r in received.items()},
+        "projected": [
+            {
+                "ipc": ipc,
+                "mpps": [CLOCK_HZ * ipc / r["insn_total"] / 1e6 for r in received.values()],
+            }
+            for ipc in IPCS
+        ],
+        "needed_ipc": {n: r["insn_total"] * 1e6 / CLOCK_HZ for n, r in received.items()},
+        "sent": sent,
+    }
+
+
+def render(results: dict[str, Any]) -> str:
+    """Return the report on *results*, which are those of results.json."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ROOT / "bench"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    text = environment.get_template("report.html.jinja").render(
+    records: list[Record] = results["records"]
+    setups = {r["system"]: r for r in reversed(records)}
+    return environment.get_template("report.html.jinja").render(
         results=results,
         records=records,
-        parts=_PARTS,
-        plots=_plots(records),
-        ratios=_ratios(records),
+        plots=plots(records, DIRECTIONS),
+        overviews={d: overview(records, d) for d in DIRECTIONS},
+        claims=claims(records),
+        lengths=LENGTHS,
+        clock_ghz=CLOCK_HZ / 1e9,
+        line_rate=LINE_RATE_PPS,
         kernels=sorted({r["kernel"] for r in records}),
-        worst=max(abs(r["repeat"]) for r in records),
-        setups=sorted({(r["system"], r["setup"], r["driver"]) for r in records}),
+        worst=max(records, key=lambda r: abs(r["repeat"])),
+        n_steady=sum(r["steady"] for r in records),
+        setups=sorted(setups.values(), key=lambda r: str(r["system"])),
+        absent=ABSENT,
         directions=DIRECTIONS,
     )
-    REPORT.write_text(text)
+
+
+def main() -> None:
+    """Write the report."""
+    REPORT.write_text(render(json.loads(RESULTS.read_text())))
     print(f"written: {REPORT.relative_to(ROOT)}")
 
 

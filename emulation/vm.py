@@ -355,6 +355,7 @@ class VM:
             Layout(self.console.parent).insn,
             self._insn,
             lambda: self.read_file("/proc/kallsyms"),
+            lambda program: self.run([program]),
         )
 
     def wait_until(

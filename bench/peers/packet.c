@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What a program has without NTZC, over any driver: receives or sends frames through
- * packet sockets or libpcap, as bench/insn.c does through libntzc. Mark 1 comes after
- * 2 * COUNT frames, mark 2 after COUNT more, mark 3 after COUNT more. Receiving touches one
+ * packet sockets or libpcap, as bench/insn.c does through libntzc. Receiving touches one
  * byte of each frame; frames gather in a pause whenever a batch was not full.
  *
  * Each is set up as its documentation advises: the mapped rings of packet(7) in blocks
@@ -11,37 +10,26 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "marker.h"
+#include "progress.h"
 
-#define MAX_BATCH	512
-#define MAX_FRAME	9216
 #define RCVBUF		(16 << 20)
 #define BLOCK		(1u << 18)
 #define BLOCKS		32
 #define RETIRE_MS	60
 #define TX_SLOTS	512
 
-static volatile unsigned char sink;
-
 static struct {
-	unsigned int count;
 	unsigned int len;
 	unsigned int batch;
-	unsigned int done;	/* frames so far */
 	int fd;
 	unsigned char *ring;
 	unsigned int block;	/* of the receive ring, or frame of the transmit ring: next */
@@ -52,41 +40,6 @@ static struct {
 static struct mmsghdr messages[MAX_BATCH];
 static struct iovec pieces[MAX_BATCH];
 static unsigned char frames[MAX_BATCH][MAX_FRAME];
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "packet: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void check(int ret, const char *what)
-{
-	if (ret < 0)
-		fail(what);
-}
-
-static void rest(void)
-{
-	static const struct timespec pause = { .tv_nsec = 60 * 1000 * 1000 };
-
-	nanosleep(&pause, NULL);
-}
-
-/* Count frames; set the marks on the way. Return: whether more are wanted. */
-static int count(unsigned int n)
-{
-	unsigned int before = run.done / run.count, now;
-
-	run.done += n;
-	now = run.done / run.count;
-	if (before < 2 && now >= 2)
-		NTZC_MARK(1);
-	else if (before < 3 && now >= 3)
-		NTZC_MARK(2);
-	else if (before < 4 && now >= 4)
-		NTZC_MARK(3);
-	return now < 4;
-}
 
 static void set(int level, int name, const void *value, socklen_t size, const char *what)
 {
@@ -265,10 +218,8 @@ static void pcap_loop_(void)
 
 static void fill_frames(void)
 {
-	static const unsigned char header[14] = { 2, [12] = 0x88, 0xb5 };
-
 	for (unsigned int i = 0; i < MAX_BATCH; i++)
-		memcpy(frames[i], header, sizeof(header));
+		write_header(frames[i]);
 }
 
 static void open_tx(const char *interface)
@@ -331,10 +282,9 @@ static void open_txring(const char *interface)
 			run.fd, 0);
 	if (run.ring == MAP_FAILED)
 		fail("mmap");
-	fill_frames();
 	for (unsigned int i = 0; i < TX_SLOTS; i++)
-		memcpy(run.ring + (size_t)i * run.slot + TPACKET2_HDRLEN - sizeof(struct sockaddr_ll),
-		       frames[0], 14);
+		write_header(run.ring + (size_t)i * run.slot + TPACKET2_HDRLEN -
+			     sizeof(struct sockaddr_ll));
 }
 
 static void txring_loop(void)
@@ -407,19 +357,18 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: packet WAY IFACE COUNT LEN BATCH\n");
 		return 2;
 	}
-	run.count = (unsigned int)atoi(argv[3]);
+	progress.count = (unsigned int)atoi(argv[3]);
 	run.len = (unsigned int)atoi(argv[4]);
 	run.batch = (unsigned int)atoi(argv[5]);
-	if (!run.count || run.batch - 1 >= MAX_BATCH || run.len > MAX_FRAME)
+	if (!progress.count || run.batch - 1 >= MAX_BATCH || run.len > MAX_FRAME)
 		return 2;
 	for (unsigned int i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		if (strcmp(ways[i].name, argv[1]))
 			continue;
 		ways[i].open(argv[2]);
-		puts("ready");
-		fflush(stdout);
+		ready();
 		ways[i].loop();
-		printf("%u\n", run.done);
+		printf("%u\n", progress.done);
 		return 0;
 	}
 	fprintf(stderr, "packet: no way '%s'\n", argv[1]);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What Python has without NTZC: a raw socket, scapy, or libpcap; as bench/batch.py otherwise.
+"""What Python has without NTZC: a raw socket, libpcap, or scapy; as bench/batch.py otherwise.
 
 Usage: rawsocket.py WAY MARKS.so IFACE COUNT
 """
@@ -7,12 +7,14 @@ Usage: rawsocket.py WAY MARKS.so IFACE COUNT
 from __future__ import annotations
 
 import ctypes
+import os
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable
 
-_PAUSE_S = 0.06
+_PAUSE_S = float(os.environ.get("NTZC_PAUSE_MS", "60")) / 1000  # frames gather, as in gather.h
 _ETH_P_ALL = 3
 
 
@@ -32,6 +34,27 @@ def raw_socket(interface: str) -> Callable[[], int]:
                 return n
             _ = buffer[0]
         return 64
+
+    return receive
+
+
+def pcapy(interface: str) -> Callable[[], int]:
+    """A binding of libpcap; one call a batch, whose frames lie in one bytes object."""
+    import pcapy
+
+    reader = pcapy.create(interface)
+    reader.set_snaplen(65535)
+    reader.set_promisc(1)
+    reader.set_timeout(60)
+    reader.set_buffer_size(8 << 20)
+    reader.activate()
+    record = struct.Struct("IIII")
+
+    def receive() -> int:
+        frames, heads = reader.next_batch(64)
+        for _seconds, _micros, offset, _len in record.iter_unpack(heads):
+            _ = frames[offset]
+        return len(heads) // record.size
 
     return receive
 
@@ -61,7 +84,7 @@ def scapy(interface: str) -> Callable[[], int]:
     return receive
 
 
-WAYS = {"raw-socket": raw_socket, "scapy": scapy}
+WAYS = {"raw-socket": raw_socket, "pcapy": pcapy, "scapy": scapy}
 
 
 def main(way: str, library: str, interface: str, count: int) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import bisect
+import re
 import struct
 import subprocess
 from collections import Counter as Tally
@@ -15,10 +16,29 @@ from emulation.cache import REPOSITORY, locked
 
 _SOURCES = Path(__file__).parent
 _RECORD = struct.Struct("<IIIIQQ")
-_BLOCK = struct.Struct("<QQ")
+_COUNT = struct.Struct("<QQQ")
+_INSNS, _ATOMICS, _WATCHED = range(3)  # kinds of counts
 _MAGIC = 0x4E544943
 _KERNEL_START = 1 << 63
-_CFLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fvisibility=hidden")
+_CFLAGS = ("-O2", "-Wall", "-Wextra", "-Werror")
+_SHARED = ("-fPIC", "-shared")
+# Where the kernel begins a system call, and an interrupt of a device, a timer, another processor.
+_SYSCALL = "entry_SYSCALL_64"
+_INTERRUPT = re.compile(r"asm_common_interrupt|asm_sysvec_\w+")
+# What copies in the kernel, over the releases, and the register with the length in bytes. A
+# few bytes of fixed length are moved without a call; those are not told apart.
+_COPIES = {
+    "__memcpy": "rdx",
+    "memcpy": "rdx",
+    "__memmove": "rdx",
+    "memmove": "rdx",
+    "copy_user_generic_unrolled": "rdx",
+    "copy_user_generic_string": "rdx",
+    "copy_user_enhanced_fast_string": "rdx",
+    "__copy_user_nocache": "rdx",
+    "csum_partial_copy_generic": "rdx",
+    "rep_movs_alternative": "rcx",
+}
 
 
 class InsnError(Exception):
@@ -32,12 +52,14 @@ class Built:
     Attributes:
         plugin: what QEMU loads.
         library: for the guest's programs; its ``ntzc_mark(int)`` sets a mark from 0 to 7.
+        watcher: a program for the guest that makes the plugin read what to watch.
         include: the folder with ``marker.h``.
 
     """
 
     plugin: Path
     library: Path
+    watcher: Path
     include: Path
 
 
@@ -51,18 +73,21 @@ def build() -> Built:
     folder = REPOSITORY / "build" / "insn"
     folder.mkdir(parents=True, exist_ok=True)
     with locked("insn"):
-        plugin = _compile(folder / "insn.so", "insn.c", "-lpthread")
-        library = _compile(folder / "libntzc-mark.so", "marker.c", "-fvisibility=default")
-    return Built(plugin, library, _SOURCES)
+        hidden = (*_SHARED, "-fvisibility=hidden")
+        plugin = _compile(folder / "insn.so", ("insn.c", "watch.c", "decode.c"), *hidden)
+        library = _compile(folder / "libntzc-mark.so", ("marker.c",), *_SHARED)
+        watcher = _compile(folder / "watch", ("watch_mark.c",))
+    return Built(plugin, library, watcher, _SOURCES)
 
 
-def _compile(target: Path, source: str, *flags: str) -> Path:
+def _compile(target: Path, sources: tuple[str, ...], *flags: str) -> Path:
     newest = max(path.stat().st_mtime for path in _SOURCES.glob("*.[ch]"))
     if not target.exists() or target.stat().st_mtime < newest:
-        command = ["gcc", *_CFLAGS, "-o", str(target), str(_SOURCES / source), *flags]
+        files = [str(_SOURCES / source) for source in sources]
+        command = ["gcc", *_CFLAGS, *flags, "-o", str(target), *files, "-lpthread"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise InsnError(f"{source} did not compile\n{done.stderr}")
+            raise InsnError(f"{files[0]} did not compile\n{done.stderr}")
     return target
 
 
@@ -90,12 +115,20 @@ class Profile:
         functions: every function that executed anything, the largest first.
         mmio_reads: device register reads by modules, if they were counted.
         mmio_writes: likewise, writes.
+        atomics: instructions with a lock prefix and exchanges with memory, by owner.
+        syscalls: system calls begun, if they were watched: :meth:`Counter.watch`.
+        interrupts: likewise, of devices, timers and processors.
+        copied_bytes: likewise, what the kernel's routines for copying were asked to copy.
 
     """
 
     functions: tuple[Function, ...] = field(repr=False)
     mmio_reads: int
     mmio_writes: int
+    atomics: dict[str, int] = field(default_factory=dict)
+    syscalls: int = 0
+    interrupts: int = 0
+    copied_bytes: int = 0
 
     @property
     def by_owner(self) -> dict[str, int]:
@@ -142,13 +175,25 @@ class Symbols:
         index = bisect.bisect_right(self._starts, address) - 1
         return self._names[index] if index >= 0 else ("kernel", "?")
 
+    def watches(self) -> dict[int, str]:
+        """Return what is watched, by address: ``count``, or the register with the amount."""
+        found: dict[int, str] = {}
+        for start, (owner, name) in zip(self._starts, self._names, strict=True):
+            if owner != "kernel":
+                continue
+            if name == _SYSCALL or _INTERRUPT.fullmatch(name):
+                found[start] = "count"
+            elif name in _COPIES:
+                found[start] = _COPIES[name]
+        return found
+
 
 @dataclass(frozen=True)
 class _Interval:
     """What the plugin wrote at one mark: all since the mark before."""
 
     mark: int
-    blocks: bytes
+    counts: bytes
     mmio_reads: int
     mmio_writes: int
 
@@ -160,14 +205,41 @@ class Counter:
         path: the file that the plugin writes.
         built: the counter's files.
         kallsyms: reads the guest's ``/proc/kallsyms``.
+        run: runs a program in the guest, to its end.
 
     """
 
-    def __init__(self, path: Path, built: Built, kallsyms: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        built: Built,
+        kallsyms: Callable[[], bytes],
+        run: Callable[[Path], object],
+    ) -> None:
         self._path = path
         self._kallsyms = kallsyms
+        self._run = run
+        self._built = built
         self.library = built.library
         self.include = built.include
+
+    def watch(self, *, user_mmio: bool = False) -> None:
+        """Count system calls, interrupts and copied bytes, too, from now on.
+
+        Args:
+            user_mmio: user code accesses device registers, which are to be counted: slow.
+
+        Raises:
+            InsnError: the guest's kernel has no symbols by which to find them.
+
+        """
+        watches = Symbols(self._kallsyms().decode()).watches()
+        if "count" not in watches.values() or not {"rdx", "rcx"} & set(watches.values()):
+            raise InsnError("the kernel's symbols do not tell where system calls and copies are")
+        lines = [f"{address:x} {what}" for address, what in watches.items()]
+        lines += ["mmio user"] * user_mmio
+        Path(f"{self._path}.watch").write_text("".join(f"{line}\n" for line in lines))
+        self._run(self._built.watcher)
 
     def between(self, first: int, last: int) -> Profile:
         """Return what was executed from mark *first* to mark *last*.
@@ -192,22 +264,34 @@ class Counter:
         data = self._path.read_bytes()
         offset = 0
         while offset < len(data):
-            magic, mark, blocks, _, reads, writes = _RECORD.unpack_from(data, offset)
+            magic, mark, counts, _, reads, writes = _RECORD.unpack_from(data, offset)
             if magic != _MAGIC:
                 raise InsnError(f"{self._path} is damaged at {offset}")
             offset += _RECORD.size
-            end = offset + blocks * _BLOCK.size
+            end = offset + counts * _COUNT.size
             yield _Interval(mark, data[offset:end], reads, writes)
             offset = end
 
     def _profile(self, intervals: list[_Interval]) -> Profile:
         symbols = Symbols(self._kallsyms().decode())
-        tally: Tally[tuple[str, str]] = Tally()
+        insns: Tally[tuple[str, str]] = Tally()
+        atomics: Tally[str] = Tally()
+        watched: Tally[str] = Tally()
         for interval in intervals:
-            for address, insns in _BLOCK.iter_unpack(interval.blocks):
-                tally[symbols.name(address)] += insns
+            for address, kind, amount in _COUNT.iter_unpack(interval.counts):
+                owner, name = symbols.name(address)
+                if kind == _INSNS:
+                    insns[owner, name] += amount
+                elif kind == _ATOMICS:
+                    atomics[owner] += amount
+                elif kind == _WATCHED:
+                    watched[name] += amount
         return Profile(
-            tuple(Function(*key, insns) for key, insns in tally.most_common()),
+            tuple(Function(*key, amount) for key, amount in insns.most_common()),
             sum(interval.mmio_reads for interval in intervals),
             sum(interval.mmio_writes for interval in intervals),
+            dict(atomics),
+            watched[_SYSCALL],
+            sum(n for name, n in watched.items() if _INTERRUPT.fullmatch(name)),
+            sum(n for name, n in watched.items() if name in _COPIES),
         )

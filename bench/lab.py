@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The machine in which NTZC and its peers are measured.
+
+Three cards, one of NTZC's driver, one of the stock driver, one for user space to drive, in a
+VM of one processor whose every instruction is counted; the host offers all of them the same
+frames in the same way. A figure is what was executed between two marks of a program,
+interrupts and timer ticks included, divided by its packets. Start-up and first touches of
+pages come before the first mark; two runs of equal length follow each other, and the second
+counts: the first shows how well it repeats.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from bench.systems import ROOT, Card, Case, PeerPrograms, System
+from emulation import kernels, modules
+from emulation.errors import GuestTimeout
+from emulation.insn.counter import Profile
+from emulation.vm import VM
+
+MODERATION_US = 8000  # some 100 frames an interrupt and more, at the rate that the host offers
+RING = 4096
+GATHERED = 2048  # frames that the host sends at a time: fewer than anybody's ring has
+GATHERED_JUMBO = 512  # likewise, of long ones: fewer than anybody's buffer holds
+STEADY = 0.01  # by how much, at most, the two runs should differ
+ATTEMPTS = 2  # at a case whose runs differ by more
+_FRAME = bytes.fromhex("02000000aa0102000000aa0288b5")
+_PAUSE_MS = 60  # for frames to gather, at least; more on a host that sends slowly
+_PERIOD = 2  # pauses until the host sends again
+_DEADLINE_S = 240  # of a case, on a slow host
+_USUAL_LEN = 1514
+_STUCK_S = 0.5  # then the sender looks whether the program still runs
+_HUGE_PAGES = 160  # of 2 MiB, for DPDK: 256 MiB and some
+# Of one processor the kernel would take the lock prefixes out, and they are counted. Now and then
+# it would look which memory is used, or copy what a program has into huge pages.
+_KERNEL_LINE = "noreplace-smp damon_stat.enabled=0 transparent_hugepage=never"
+_CLOCK_SHIFT = 0  # an instruction takes 2^0 ns
+_KNOWN_ROUNDS = 2000
+_KNOWN_LEN = 1000
+
+
+class CounterError(Exception):
+    """The counter counted something else than what is known to have happened."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A result; figures are per packet.
+
+    Attributes:
+        system: of :data:`bench.systems.SYSTEMS`.
+        setup: how it was set up.
+        command: what ran in the machine, from the repository's folder.
+        kernel: release that it ran on.
+        driver: of the card.
+        direction: ``rx``, ``tx`` or ``forward``.
+        frame_len: bytes without the frame check sequence.
+        batch: frames that the program asks for at a time.
+        taps: how many read each frame.
+        insn_user: guest instructions in user space.
+        insn_kernel: in the kernel, NTZC's modules and the card's driver excepted.
+        insn_driver: in the card's driver.
+        insn_core: in ntzc.ko.
+        insn_total: all.
+        syscalls: system calls.
+        interrupts: of devices, timers and processors.
+        atomics: instructions with a lock prefix, and exchanges with memory.
+        copied_bytes: what the kernel's routines for copying were asked to copy.
+        mmio: accesses to device registers, by modules or by user space.
+        mmio_reads: of those, reads.
+        mmio_writes: and writes.
+        packets: between the two marks.
+        repeat: how much more the counted run took than the one before it, as a fraction.
+        steady: whether that is at most one percent.
+        attempts: how often the case was run; the steadiest counts.
+
+    """
+
+    system: str
+    setup: str
+    command: str
+    kernel: str
+    driver: str
+    direction: str
+    frame_len: int
+    batch: int
+    taps: int
+    insn_user: float
+    insn_kernel: float
+    insn_driver: float
+    insn_core: float
+    insn_total: float
+    syscalls: float
+    interrupts: float
+    atomics: float
+    copied_bytes: float
+    mmio: float
+    mmio_reads: float
+    mmio_writes: float
+    packets: int
+    repeat: float
+    steady: bool
+    attempts: int
+
+
+class Lab:
+    """The machine, with everything in it; made by :func:`lab`.
+
+    Args:
+        vm: a machine with a card for each of :class:`Card`.
+        programs: what runs in it.
+
+    """
+
+    def __init__(self, vm: VM, programs: PeerPrograms) -> None:
+        self.vm = vm
+        self._programs = programs
+        self._mtu = 1500
+        self._user_mmio = False
+        self._ifaces = {card: vm.interface(card) for card in (Card.OURS, Card.STOCK)}
+        for card, name in self._ifaces.items():
+            vm.run(["ethtool", "-L", name, "combined", "1"], check=False)
+            vm.run(["ethtool", "-G", name, "rx", str(RING), "tx", str(RING)])
+            vm.run(["ethtool", "-C", name, "rx-usecs", str(MODERATION_US)])
+            vm.run(["sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1"])
+            # AF_XDP takes what the card takes; the others ask for it themselves
+            vm.run(["ip", "link", "set", name, "promisc", "on", "up"])
+            vm.wait_carrier(card)
+        self._pause_ms = self._measure_pause()
+        vm.insn.watch()
+
+    def _measure_pause(self) -> int:
+        """Return how long frames should gather, in ms: twice what it takes to send them."""
+        wire = self.vm.wires[Card.STOCK]
+        assert wire
+        to_it = bytes.fromhex(self.vm.mac(Card.STOCK).replace(":", "")) + _FRAME[6:]
+        began = time.monotonic()
+        # so many that the socket's queue hardly matters
+        wire.send_many([to_it.ljust(60)] * (4 * GATHERED))
+        took_ms = 1000 * (time.monotonic() - began) / 4
+        return max(_PAUSE_MS, round(2 * took_ms))
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """The kernel's, as (major, minor)."""
+        major, minor = self.vm.kernel.release.split(".")[:2]
+        return int(major), int(minor)
+
+    def check_counter(self) -> dict[str, int]:
+        """Run what is known: so many calls, which copy so much, and atomic instructions.
+
+        Returns:
+            What was counted, and as ``rounds`` and ``len_bytes`` what was done.
+
+        Raises:
+            CounterError: it is not what was done.
+
+        """
+        self.vm.write_file("/run/known", bytes(_KNOWN_LEN))
+        numbers = [str(_KNOWN_ROUNDS), str(_KNOWN_LEN)]
+        self.vm.run([self._programs.known, "/run/known", *numbers])
+        counted = self.vm.insn.between(1, 2)
+        found = {
+            "pause_ms": self._pause_ms,
+            "rounds": _KNOWN_ROUNDS,
+            "len_bytes": _KNOWN_LEN,
+            "syscalls": counted.syscalls,
+            "copied_bytes": counted.copied_bytes,
+            "user_atomics": counted.atomics.get("user", 0),
+        }
+        exact = {"syscalls": _KNOWN_ROUNDS, "user_atomics": _KNOWN_ROUNDS}
+        if any(found[name] != wanted for name, wanted in exact.items()):
+            raise CounterError(f"counted {found}")
+        # interrupts in between may copy a little, too
+        if not 0 <= found["copied_bytes"] - _KNOWN_ROUNDS * _KNOWN_LEN < _KNOWN_ROUNDS:
+            raise CounterError(f"counted {found}")
+        return found
+
+    def why_not(self, system: System, case: Case) -> str:
+        """Return why the machine cannot run a case, or nothing."""
+        if self.release < system.since:
+            first = ".".join(map(str, system.since))
+            return f"the stock driver has it since Linux {first}; this is {self.vm.kernel.release}"
+        if case.frame_len > system.max_len:
+            return f"frames of {case.frame_len} bytes do not fit into its buffers of a page"
+        return ""
+
+    def measure(self, system: System, case: Case, attempts: int = ATTEMPTS) -> Record:
+        """Run one case, again if its two runs differ; the steadiest of *attempts* counts."""
+        self._fit(case.frame_len)
+        self._count_for(system)
+        found: list[tuple[float, Profile]] = []
+        while len(found) < attempts and all(abs(repeat) > STEADY for repeat, _ in found):
+            self._run(system, case)
+            first, second = self.vm.insn.between(1, 2), self.vm.insn.between(2, 3)
+            found.append((second.total / first.total - 1, second))
+        repeat, profile = min(found, key=lambda each: abs(each[0]))
+        return self._record(system, case, profile, repeat, len(found))
+
+    def _record(
+        self, system: System, case: Case, profile: Profile, repeat: float, attempts: int
+    ) -> Record:
+        owners = dict(profile.by_owner)
+        driver = system.card.driver
+        user, drv, core = (owners.pop(name, 0) for name in ("user", driver, "ntzc"))
+        n = case.count
+        mmio = profile.mmio_reads + profile.mmio_writes
+        return Record(
+            system.name, system.setup, self._command(system, case), self.vm.kernel.release,
+            driver, case.direction, case.frame_len, case.batch, case.taps, user / n,
+            sum(owners.values()) / n, drv / n, core / n, profile.total / n,
+            profile.syscalls / n, profile.interrupts / n,
+            sum(profile.atomics.values()) / n, profile.copied_bytes / n, mmio / n,
+            profile.mmio_reads / n, profile.mmio_writes / n, n, repeat, abs(repeat) <= STEADY,
+            attempts,
+        )  # fmt: skip
+
+    def _place(self, card: Card) -> str:
+        return self._ifaces.get(card) or self.vm.pci(card)
+
+    def _command(self, system: System, case: Case) -> str:
+        words = system.command(self._programs, case, self._place(system.card))
+        short = [str(word).replace(f"{ROOT}/", "") for word in words]
+        return shlex.join("python" if word == sys.executable else word for word in short)
+
+    def _fit(self, frame_len: int) -> None:
+        mtu = 1500 if frame_len <= _USUAL_LEN else frame_len - 14
+        if mtu == self._mtu:
+            return
+        for card, name in self._ifaces.items():
+            self.vm.run(["ip", "link", "set", name, "mtu", str(mtu)])
+            self.vm.wait_carrier(card)
+        self._mtu = mtu
+
+    def _count_for(self, system: System) -> None:
+        """Count user space's accesses to devices while it drives one, which slows it down."""
+        wanted = system.card is Card.USER
+        if wanted != self._user_mmio:
+            self.vm.insn.watch(user_mmio=wanted)
+            self._user_mmio = wanted
+
+    def _run(self, system: System, case: Case) -> None:
+        card = system.card
+        wire = self.vm.wires[card]
+        assert wire
+        frame = _FRAME.ljust(case.frame_len, b"\x5a")
+        gathered = GATHERED if case.frame_len <= _USUAL_LEN else GATHERED_JUMBO
+        if card in self._ifaces:
+            self.vm.wait_carrier(card)  # who used XDP before has reset the card
+        command = system.command(self._programs, case, self._place(card))
+        environment = {
+            "PYTHONPATH": str(ROOT / "build/python"),
+            "NTZC_PAUSE_MS": str(self._pause_ms),
+        }
+        run = self.vm.spawn(command, env=environment)
+        ready = f"{system.name} to be ready"
+        self.vm.wait_until(lambda: b"ready" in run.stdout or run.returncode is not None, 60, ready)
+        if case.direction != "tx":
+            period_s = _PERIOD * system.slowness * self._pause_ms / 1000
+            deadline = time.monotonic() + _DEADLINE_S
+            while run.returncode is None:
+                if time.monotonic() > deadline:
+                    run.kill()
+                    raise GuestTimeout(f"{system.name} did not end in {_DEADLINE_S:g} s")
+                # a card that user space drives takes nothing once its program has ended
+                with suppress(GuestTimeout):
+                    wire.send_many([frame] * gathered, _STUCK_S)
+                # all of them are to be read before more come: so marks part like from like
+                with suppress(GuestTimeout):
+                    run.wait(period_s)
+                wire.drain()
+        run.wait(600).check()
+        wire.drain()
+
+
+@contextmanager
+def lab(kernel: str) -> Iterator[Lab]:
+    """Boot the machine with *kernel*, a name of ``ci/kernels.toml``, and set it up.
+
+    At the end the kernel's log must be clean.
+    """
+    programs = PeerPrograms()
+    built = modules.build(kernels.fetch(kernel))
+    with VM(
+        kernel,
+        cards=len(Card),
+        cpus=1,
+        insn=True,
+        mmio=True,
+        append=_KERNEL_LINE,
+        qemu_args=["-icount", f"shift={_CLOCK_SHIFT},sleep=on"],
+    ) as vm:
+        for card in (Card.STOCK, Card.USER):
+            path = f"/sys/bus/pci/devices/{vm.pci(card)}/driver_override"
+            vm.write_file(path, card.driver.encode())
+        vm.load_modules(built)
+        for card in (Card.STOCK, Card.USER):
+            vm.run(["modprobe", card.driver])
+            vm.run(["sh", "-c", f"echo {vm.pci(card)} >/sys/bus/pci/drivers_probe"])
+        vm.write_file("/proc/sys/vm/nr_hugepages", str(_HUGE_PAGES).encode())
+        vm.write_file("/proc/sys/net/core/bpf_jit_kallsyms", b"1")
+        yield Lab(vm, programs)
+        vm.assert_log_clean()
