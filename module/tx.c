@@ -100,7 +100,7 @@ static __always_inline struct ntzc_tx_words ntzc_tx_read(const struct ntzc_desc 
 /* Whether more is said of a frame than may be: where it is and goes, and a tag with its flag */
 static bool ntzc_tx_malformed(const struct ntzc_tx_words *w, u64 plain)
 {
-	struct ntzc_desc said, may;
+	struct ntzc_desc said = { }, may = { };
 
 	((u64 *)&said)[3] = w->tail;
 	((u64 *)&may)[3] = plain;
@@ -445,7 +445,7 @@ int ntzc_tx_send(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int n
 	}
 	tap->tx_submitted += sent;
 	if (!own && sent) {
-		ntzc_tx_forwarded(tap, queues, one, sent);
+		ntzc_tx_forwarded(tap, queues, one, min_t(unsigned int, sent, k));
 		/* those of others are among them by now, perhaps: then it looks a little late */
 		if (target == tap->targets)
 			tap->tx_place = READ_ONCE(target->queue->tx_frames);
