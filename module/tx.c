@@ -100,13 +100,14 @@ static __always_inline struct ntzc_tx_words ntzc_tx_read(const struct ntzc_desc 
 /* Whether more is said of a frame than may be: where it is and goes, and a tag with its flag */
 static bool ntzc_tx_malformed(const struct ntzc_tx_words *w, u64 plain)
 {
-	struct ntzc_desc said = { }, may = { };
+	const union {
+		u64 words[4];
+		struct ntzc_desc d;
+	} said = { .words = { [3] = w->tail } }, may = { .words = { [3] = plain } };
 
-	((u64 *)&said)[3] = w->tail;
-	((u64 *)&may)[3] = plain;
-	return w->time || w->len >> 32 || said.orig_len || said.hash_type ||
-	       said.queue != may.queue || said.flags & ~NTZC_TX_VLAN ||
-	       (said.vlan_tci && !(said.flags & NTZC_TX_VLAN));
+	return w->time || w->len >> 32 || said.d.orig_len || said.d.hash_type ||
+	       said.d.queue != may.d.queue || said.d.flags & ~NTZC_TX_VLAN ||
+	       (said.d.vlan_tci && !(said.d.flags & NTZC_TX_VLAN));
 }
 
 /* The offset in the buffer; larger than that if it is in another one */
