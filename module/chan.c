@@ -135,8 +135,8 @@ static __always_inline u32 ntzc_desc_copy(struct ntzc_desc *to, const struct ntz
 }
 
 /* Fill places of the ring that do not wrap */
-static void ntzc_chan_fill(const struct ntzc_chan *c, struct ntzc_desc *d, struct m_buf **m,
-			   unsigned int n, u64 now, u64 mono)
+static __always_inline void ntzc_chan_fill(const struct ntzc_chan *c, struct ntzc_desc *d,
+					   struct m_buf **m, unsigned int n, u64 now, u64 mono)
 {
 	const u32 mask = c->tap->rx_pool->mask;
 	u32 *held = c->tap->rx_held;
@@ -149,7 +149,8 @@ static void ntzc_chan_fill(const struct ntzc_chan *c, struct ntzc_desc *d, struc
 		u32 handle = ntzc_desc_copy(d, &one->desc);
 
 		d->timestamp = now;
-		WRITE_ONCE(one->desc.timestamp, mono);
+		if (mono)
+			WRITE_ONCE(one->desc.timestamp, mono);
 		/* last: a program that guesses the handle may release it from here on.
 		 * The count and the copy come first; pairs with ntzc_tap_held()
 		 */
@@ -164,7 +165,7 @@ static void ntzc_chan_fill(const struct ntzc_chan *c, struct ntzc_desc *d, struc
  * @n: how many
  * @bytes: of all of them
  * @now: for their descriptors, ns of the tap's clock
- * @mono: the same on the monotonic clock: since when they are held
+ * @mono: the same on the monotonic clock: since when they are held; 0 if that was noted
  *
  * Context: the queue's poll.
  */
@@ -173,7 +174,11 @@ void ntzc_chan_publish(struct ntzc_chan *c, struct m_buf **m, unsigned int n, u6
 {
 	u32 prod = c->prod, at = prod & c->mask, run = min(n, c->mask + 1 - at);
 
-	ntzc_chan_fill(c, &c->ring[at], m, run, now, mono);
+	/* the choice is made once for the run */
+	if (likely(mono))
+		ntzc_chan_fill(c, &c->ring[at], m, run, now, mono);
+	else
+		ntzc_chan_fill(c, &c->ring[at], m, run, now, 0);
 	if (unlikely(run < n))
 		ntzc_chan_fill(c, c->ring, m + run, n - run, now, mono);
 	c->received += n;
@@ -186,11 +191,13 @@ void ntzc_chan_publish(struct ntzc_chan *c, struct m_buf **m, unsigned int n, u6
 }
 
 /*
- * Take back handles that do not wrap. What the program wrote is read once. Buffers
- * that nobody holds any more go to @done. Return: where that ends.
+ * Take back handles that do not wrap. What the program wrote is read once. What the tap
+ * holds may be of another of its channels, unless this is its @only one. Buffers that
+ * nobody holds any more go to @done. Return: where that ends.
  */
-static struct m_buf **ntzc_chan_take(struct ntzc_chan *c, const u32 *release, unsigned int n,
-				     struct m_buf **done)
+static __always_inline struct m_buf **ntzc_chan_take_all(struct ntzc_chan *c, const u32 *release,
+							 unsigned int n, bool only,
+							 struct m_buf **done)
 {
 	const struct ntzc_pool *pool = c->tap->rx_pool;
 	const u32 mask = pool->mask, *end = release + n;
@@ -206,7 +213,7 @@ static struct m_buf **ntzc_chan_take(struct ntzc_chan *c, const u32 *release, un
 
 		/* acquire: as in ntzc_tap_held() */
 		if (unlikely(smp_load_acquire(mark) != handle ||
-			     m->desc.queue != queue)) {
+			     (!only && m->desc.queue != queue))) {
 			bad++;
 			continue;
 		}
@@ -220,6 +227,13 @@ static struct m_buf **ntzc_chan_take(struct ntzc_chan *c, const u32 *release, un
 	c->bad_release += bad;
 	WRITE_ONCE(c->released, c->released + n - bad);
 	return done;
+}
+
+static struct m_buf **ntzc_chan_take(struct ntzc_chan *c, const u32 *release, unsigned int n,
+				     struct m_buf **done)
+{
+	return c->tap->n_used == 1 ? ntzc_chan_take_all(c, release, n, true, done) :
+				     ntzc_chan_take_all(c, release, n, false, done);
 }
 
 /**

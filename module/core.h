@@ -250,6 +250,7 @@ struct ntzc_tx_door {
  * @chans: one per queue of the mask, by queue number, and that of the host's
  *	queue last; NULL where not
  * @n_chans: length of @chans
+ * @n_used: channels that there are
  * @next_chan: where the next read starts; under @read_lock
  * @id: of the tap, for TAP_INFO
  * @queues: mask of queues
@@ -283,6 +284,7 @@ struct ntzc_tap {
 	u32 *rx_held;
 	struct ntzc_chan **chans;
 	unsigned int n_chans;
+	unsigned int n_used;
 	unsigned int next_chan;
 	int id;
 	u64 queues;

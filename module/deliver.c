@@ -170,6 +170,7 @@ u64 ntzc_deliver(struct ntzc_queue *q, const struct ntzc_taps *taps, struct m_bu
 		 unsigned int n, u64 bytes, u64 may, unsigned int own)
 {
 	u64 all = GENMASK_ULL(n - 1, 0), claimed = 0, mono = ktime_get_ns();
+	bool noted = false;
 	unsigned int t;
 
 	if (likely(!ntzc_select(q, taps, m, n)))
@@ -185,10 +186,12 @@ u64 ntzc_deliver(struct ntzc_queue *q, const struct ntzc_taps *taps, struct m_bu
 		struct ntzc_chan *c = taps->chan[t];
 		u64 now = ntzc_chan_time(c, mono);
 
-		if (likely(c->want == all))
-			ntzc_chan_publish(c, m, n, bytes, now, mono);
-		else
+		if (likely(c->want == all)) {
+			ntzc_chan_publish(c, m, n, bytes, now, noted ? 0 : mono);
+			noted = true;	/* of all of them, for all */
+		} else {
 			ntzc_chan_deliver_some(c, m, now, mono);
+		}
 	}
 	return claimed;
 }

@@ -21,29 +21,48 @@ bool ntzc_tap_readable(const struct ntzc_tap *tap)
 	return false;
 }
 
+/* Frames of one queue went back */
+static void ntzc_tap_released(struct ntzc_tap *tap, u8 queue, unsigned int n)
+{
+	struct ntzc_chan *c = tap->chans[queue];
+
+	WRITE_ONCE(c->released, c->released + n);
+}
+
 /* Under hold_lock. Return: handles dealt with, from the first on. */
 static unsigned int ntzc_tap_release_rx(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
 {
-	struct ntzc_chan *const *chans = tap->chans;
 	struct ntzc_pool *pool = tap->rx_pool;
 	struct m_buf *done[NTZC_BATCH] __uninitialized;
-	u32 *held = tap->rx_held;
-	unsigned int i, n_done = 0;
+	struct m_buf *bufs = pool->bufs, **end = done;
+	u32 *held = tap->rx_held, mask = pool->mask;
+	unsigned int i, since = 0;
+	u8 queue = 0;
 
-	for (i = 0; i < n && !(handles[i] & NTZC_HANDLE_TX); i++) {
-		struct ntzc_chan *c;
-		struct m_buf *m;
+	for (i = 0; i < n; i++) {
+		/* no mark here is that of transmit memory */
+		u32 handle = handles[i], *mark = &held[handle & mask];
+		struct m_buf *m = &bufs[handle & mask];
 
-		if (unlikely(!ntzc_tap_held(pool, held, handles[i])))
+		/* acquire: as in ntzc_tap_held() */
+		if (unlikely(smp_load_acquire(mark) != handle))
 			break;
-		WRITE_ONCE(held[handles[i] & pool->mask], NTZC_MARK_NONE);
-		m = ntzc_tap_buf(pool, handles[i]);
-		c = chans[m->desc.queue];
-		WRITE_ONCE(c->released, c->released + 1);
-		if (m_buf_unref(m))
-			done[n_done++] = m;
+		WRITE_ONCE(*mark, NTZC_MARK_NONE);
+		if (unlikely(m->desc.queue != queue)) {
+			if (i > since)
+				ntzc_tap_released(tap, queue, i - since);
+			queue = m->desc.queue;
+			since = i;
+		}
+		if (unlikely(!m_buf_unref(m)))
+			continue;
+		/* as in ntzc_chan_take() */
+		WRITE_ONCE(m->desc.handle, ntzc_handle_next(handle, false));
+		*end++ = m;
 	}
-	ntzc_pool_free(pool, done, n_done);
+	if (i > since)
+		ntzc_tap_released(tap, queue, i - since);
+	ntzc_pool_restore(pool, done, end - done);
 	return i;
 }
 

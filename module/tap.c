@@ -111,6 +111,7 @@ static void ntzc_tap_free_chans(struct ntzc_tap *tap)
 	kvfree(tap->rx_held);
 	tap->chans = NULL;
 	tap->n_chans = 0;
+	tap->n_used = 0;
 	tap->rx_held = NULL;
 }
 
@@ -198,6 +199,7 @@ static bool ntzc_tap_alloc_chan(struct ntzc_tap *tap, unsigned int i, struct ntz
 				const struct ntzc_attach *arg)
 {
 	tap->chans[i] = ntzc_chan_create(tap, q, arg->ring_size, arg->quota);
+	tap->n_used += !!tap->chans[i];
 	return tap->chans[i];
 }
 

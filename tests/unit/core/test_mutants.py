@@ -35,8 +35,8 @@ MUTANTS = [
     Mutant(
         "a release drops no reference",
         "hold.c",
-        "if (m_buf_unref(m))\n\t\t\tdone[n_done++] = m;",
-        "(void)m;",
+        "if (unlikely(!m_buf_unref(m)))\n\t\t\tcontinue;\n\t\t/* as in ntzc_chan_take() */",
+        "continue;",
     ),
     Mutant(
         "close frees what others still hold",
@@ -47,8 +47,8 @@ MUTANTS = [
     Mutant(
         "a release leaves the held mark",
         "hold.c",
-        "WRITE_ONCE(held[handles[i] & pool->mask], NTZC_MARK_NONE);",
-        "",
+        "WRITE_ONCE(*mark, NTZC_MARK_NONE);\n\t\tif (unlikely(m->desc",
+        "if (unlikely(m->desc",
     ),
     Mutant(
         "an old handle of the same buffer is as good",
@@ -259,7 +259,7 @@ MUTANTS = [
     Mutant(
         "the release ring takes frames of any queue",
         "chan.c",
-        "smp_load_acquire(mark) != handle ||\n\t\t\t     m->desc.queue != queue",
+        "smp_load_acquire(mark) != handle ||\n\t\t\t     (!only && m->desc.queue != queue)",
         "smp_load_acquire(mark) != handle ||\n\t\t\t     (!queue && !m)",
     ),
     Mutant(
