@@ -205,7 +205,7 @@ SYSTEMS = (
     System("send", "packet socket, PACKET_QDISC_BYPASS, one send() a frame", ("tx",),
            _packet("send"), batches=False),
     System("sendmmsg", "packet socket, PACKET_QDISC_BYPASS", ("tx",), _packet("sendmmsg")),
-    System("packet-tx-ring", "512 slots, PACKET_QDISC_BYPASS", ("tx",),
+    System("packet-tx-ring", "2048 slots, PACKET_QDISC_BYPASS", ("tx",),
            _packet("packet-tx-ring")),
     System("pcap-inject", "one pcap_inject() a frame, nothing captured", ("tx",),
            _packet("pcap-inject"), batches=False),

@@ -25,7 +25,7 @@
 #define BLOCK		(1u << 18)
 #define BLOCKS		32
 #define RETIRE_MS	60
-#define TX_SLOTS	512
+#define TX_SLOTS	2048
 
 static struct {
 	unsigned int len;
