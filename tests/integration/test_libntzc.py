@@ -76,6 +76,16 @@ def test_frames_filled_in_place_arrive_in_order(bench: Bench, open_tap: Open, do
 
 
 @pytest.mark.quick
+def test_frames_written_in_the_ring_arrive_in_order(bench: Bench, open_tap: Open) -> None:
+    tap = open_tap(bench.iface, "rings")
+    tap.setup_tx(100)
+    tap.send_in_views(0, 1000)
+    assert bench.wire.recv_many(1000, 30) == [frame(n) for n in range(1000)]
+    stats = bench.vm.guest.fetch(tap.stats())
+    assert (stats["tx_submitted"], stats["tx_completed"], stats["bad_submit"]) == (1000, 1000, 0)
+
+
+@pytest.mark.quick
 @pytest.mark.parametrize("door", ["calls", "rings"])
 @pytest.mark.parametrize("with_memory", [False, True])
 def test_frames_are_forwarded_to_their_own_and_another_card(
