@@ -10,6 +10,8 @@ KERNEL ?=
 all_kernels = $(shell python3 -m emulation kernels list)
 vm_kernels = $(or $(patsubst all,$(all_kernels),$(KERNEL)),6.1 6.12)
 one_kernel = $(or $(KERNEL),6.12)
+# one machine keeps one processor busy: two kernels are tested at once
+at_once = $(if $(word 2,$(vm_kernels)),-n 2 --dist loadgroup)
 
 PREFIX ?= /usr/local
 ARGS ?=
@@ -61,7 +63,7 @@ demo: python ## capture and send in a VM, and compare every byte
 .PHONY: vm-test
 vm-test: python ## the whole test suite, unit tests and a VM for each kernel
 	@ci/setup check vm
-	@$(python) -m pytest tests/unit tests/integration --kernels "$(vm_kernels)" $(ARGS)
+	@$(python) -m pytest tests/unit tests/integration --kernels "$(vm_kernels)" $(at_once) $(ARGS)
 
 .PHONY: mutants
 mutants: python ## break the modules on purpose, and see the suite notice
