@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import pytest
 
+from emulation.errors import VMError
+
 from . import guestc
 from .conftest import Bench
 
@@ -14,7 +16,13 @@ pytestmark = pytest.mark.races
 def race(bench: Bench, which: str, rounds: int, timeout_s: float = 120) -> None:
     """Run a race; a broken rule is an error of its own words."""
     program = guestc.build("races")
-    done = bench.vm.run([program, bench.near, bench.peer, which, str(rounds)], timeout_s)
+    before = bench.port_stats(bench.near)
+    try:
+        done = bench.vm.run([program, bench.near, bench.peer, which, str(rounds)], timeout_s)
+    except VMError as error:
+        # a frame that did not come: was it the card that lost it, or a tap?
+        error.add_note(f"before: {before}\nafter: {bench.port_stats(bench.near)}")
+        raise
     assert done.stdout == "done\n"
 
 
