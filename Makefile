@@ -10,8 +10,6 @@ KERNEL ?=
 all_kernels = $(shell python3 -m emulation kernels list)
 vm_kernels = $(or $(patsubst all,$(all_kernels),$(KERNEL)),6.1 6.12)
 one_kernel = $(or $(KERNEL),6.12)
-# one machine keeps one processor busy: two kernels are tested at once
-at_once = $(if $(word 2,$(vm_kernels)),-n 2 --dist loadgroup)
 
 PREFIX ?= /usr/local
 ARGS ?=
@@ -63,7 +61,7 @@ demo: python ## capture and send in a VM, and compare every byte
 .PHONY: vm-test
 vm-test: python ## the whole test suite, unit tests and a VM for each kernel
 	@ci/setup check vm
-	@$(python) -m pytest tests/unit tests/integration --kernels "$(vm_kernels)" $(at_once) $(ARGS)
+	@$(python) -m ci.vm_test "$(vm_kernels)" $(ARGS)
 
 .PHONY: mutants
 mutants: python ## break the modules on purpose, and see the suite notice

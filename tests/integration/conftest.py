@@ -155,8 +155,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if spec is None or "kernel" not in spec.params:
             continue
         entry = known[spec.params["kernel"]]
-        # under xdist, one process has all of a kernel's tests, and so its machine
-        item.add_marker(pytest.mark.xdist_group(spec.params["kernel"]))
         own = item.get_closest_marker("timeout")
         seconds = own.args[0] if own else usual_s
         item.add_marker(pytest.mark.timeout(seconds * entry.get("pace", 1)), append=False)
