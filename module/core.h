@@ -623,6 +623,21 @@ static inline bool ntzc_tap_held(const struct ntzc_pool *pool, const u32 *held, 
 	return smp_load_acquire(&held[handle & pool->mask]) == handle;
 }
 
+/**
+ * ntzc_tap_released() - count frames that went back, or went on
+ * @tap: the tap
+ * @queue: that they came in on
+ * @n: how many
+ *
+ * Context: hold_lock held.
+ */
+static inline void ntzc_tap_released(const struct ntzc_tap *tap, u8 queue, unsigned int n)
+{
+	struct ntzc_chan *c = tap->chans[queue];
+
+	WRITE_ONCE(c->released, c->released + n);
+}
+
 /** ntzc_tap_buf() - Return: the buffer of a handle that is held. */
 static inline struct m_buf *ntzc_tap_buf(const struct ntzc_pool *pool, u32 handle)
 {

@@ -21,14 +21,6 @@ bool ntzc_tap_readable(const struct ntzc_tap *tap)
 	return false;
 }
 
-/* Frames of one queue went back */
-static void ntzc_tap_released(struct ntzc_tap *tap, u8 queue, unsigned int n)
-{
-	struct ntzc_chan *c = tap->chans[queue];
-
-	WRITE_ONCE(c->released, c->released + n);
-}
-
 /* Under hold_lock. Return: handles dealt with, from the first on. */
 static unsigned int ntzc_tap_release_rx(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
 {

@@ -284,18 +284,13 @@ static void ntzc_tx_forwarded(struct ntzc_tap *tap, const u8 *queues, bool one, 
 
 	tap->tx_forwarded += n;
 	if (likely(one)) {
-		struct ntzc_chan *c = tap->chans[queues[0]];
-
-		WRITE_ONCE(c->released, c->released + n);
+		ntzc_tap_released(tap, queues[0], n);
 		return;
 	}
-
 	for (i = 0; i < n; i += run) {
-		struct ntzc_chan *c = tap->chans[queues[i]];
-
 		for (run = 1; i + run < n && queues[i + run] == queues[i]; run++)
 			;
-		WRITE_ONCE(c->released, c->released + run);
+		ntzc_tap_released(tap, queues[i], run);
 	}
 }
 

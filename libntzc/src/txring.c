@@ -242,6 +242,20 @@ static unsigned int ntzc_txq_put_plain(struct ntzc_tap *tap, const struct ntzc_d
 	return (unsigned int)(d - descs);
 }
 
+/*
+ * Let the kernel see entries that were written. If they can't be sent, the next call finds
+ * them in the ring and says so. Under the lock.
+ */
+static void ntzc_txq_publish(struct ntzc_tap *tap, unsigned int n)
+{
+	struct ntzc_txq *q = &tap->txq;
+
+	q->put += n;
+	ntzc_ring_publish(&q->rings->tx, q->put);
+	if (n && ntzc_ring_asks(&q->rings->tx))
+		ntzc_kick(tap);
+}
+
 /* Under the lock, with room for all. Return: how many, or why not the first. */
 static int ntzc_txq_put(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n)
 {
@@ -259,11 +273,7 @@ static int ntzc_txq_put(struct ntzc_tap *tap, const struct ntzc_desc *descs, uns
 	}
 	if (!i)
 		return err;
-	q->put += i;
-	ntzc_ring_publish(&q->rings->tx, q->put);
-	/* they are taken; if they can't be sent, the next call finds the ring and says so */
-	if (ntzc_ring_asks(&q->rings->tx))
-		ntzc_kick(tap);
+	ntzc_txq_publish(tap, i);
 	return (int)i;
 }
 
@@ -358,11 +368,7 @@ int ntzc_txq_forward(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsign
 		n = ntzc_min(n, ntzc_ring_space(&q->rings->tx, q->put, q->mask + 1));
 		n = ntzc_txq_put_received(tap, descs, n);
 		if (n) {
-			q->put += n;
-			ntzc_ring_publish(&q->rings->tx, q->put);
-			/* as in ntzc_txq_put() */
-			if (ntzc_ring_asks(&q->rings->tx))
-				ntzc_kick(tap);
+			ntzc_txq_publish(tap, n);
 			ret = (int)n;
 		}
 	}
@@ -470,13 +476,9 @@ int ntzc_txq_done(struct ntzc_tap *tap, unsigned int n)
 	err = ntzc_txq_view_check(tap, n);
 	if (!err) {
 		q->viewed = 0;
-		q->put += n;
 		q->got += n;
 		ntzc_ring_consume(&q->rings->free, q->got);
-		ntzc_ring_publish(&q->rings->tx, q->put);
-		/* as in ntzc_txq_put() */
-		if (n && ntzc_ring_asks(&q->rings->tx))
-			ntzc_kick(tap);
+		ntzc_txq_publish(tap, n);
 	}
 	ntzc_unlock(&q->lock);
 	return err ? err : (int)n;
