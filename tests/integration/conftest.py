@@ -83,6 +83,14 @@ class Bench:
         self.vm.run(["ip", "link", "set", self.peer, "up", "promisc", "on"])
         self.vm.wait_carrier(2)
 
+    def usual_rings(self, name: str) -> None:
+        """Give a card the rings that the driver comes with.
+
+        Other tests count on them: of several queues, the emulated card drops frames that one has
+        no room for while another has, and counts them nowhere.
+        """
+        self.vm.run(["ethtool", "-G", name, "rx", "1024", "tx", "512"])
+
     def set_mtu(self, mtu: int) -> None:
         """Change card 0's MTU and wait for its link."""
         self.vm.run(["ip", "link", "set", self.iface, "mtu", str(mtu)])

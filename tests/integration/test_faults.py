@@ -255,6 +255,7 @@ def test_settings_changed_under_load_are_survived(bench: Bench, load: Load, word
     done = bench.vm.run(["ethtool", "-L", bench.near, "combined", "1"], check=False)
     assert done.returncode != 0, "the number of queues is fixed while a tap is open"
     assert load.count("gone") == 0
+    bench.usual_rings(bench.near)
 
 
 def test_bus_mastering_that_is_taken_and_given_back_under_load(bench: Bench, load: Load) -> None:

@@ -131,6 +131,7 @@ def test_ring_and_mtu_changes_under_an_open_tap(bench: Bench, tap: Any) -> None:
     assert done.returncode and "busy" in done.stderr
     done = bench.vm.run(["ethtool", "-L", bench.iface, "combined", "1"], check=False)
     assert done.returncode
+    bench.usual_rings(bench.iface)
     bench.set_mtu(1400)
     bench.set_mtu(1500)
 

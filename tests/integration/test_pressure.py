@@ -87,7 +87,7 @@ def scarce(bench: Bench) -> Iterator[Bench]:
     yield bench
     bench.assert_whole()
     bench.abi.configure(bench.near)
-    bench.vm.run(["ethtool", "-G", bench.near, "rx", "256"])
+    bench.usual_rings(bench.near)
     bench.vm.run(["ethtool", "-L", bench.near, "combined", str(queues)])
     bench.vm.wait_carrier(1)
 

@@ -39,12 +39,14 @@ class State:
         poll: what poll() gave.
         fresh: handle and offset of transmit buffers that came through its ring since last time.
         asks: whether its transmit ring asks for a KICK, if there is one.
+        has_tx_rings: whether there is.
     """
 
     stats: dict[str, int]
     poll: int
     fresh: tuple[tuple[int, int], ...]
     asks: bool
+    has_tx_rings: bool
 
 
 class Holder:
@@ -198,7 +200,7 @@ class Holder:
             # before the counters: what is complete here is so in them
             self._fresh += self._tx.fetch()
         asks = self._tx.tx.asks() if self._tx else False
-        return State(self._tap.stats(), self._tap.poll(), self._fresh, asks)
+        return State(self._tap.stats(), self._tap.poll(), self._fresh, asks, bool(self._tx))
 
     def seen(self) -> None:
         """What :meth:`state` told is known."""
@@ -337,6 +339,8 @@ class Machine:
             and all(len(states[key].fresh) >= least for key, _, least in due)
             and sum(came[key] for key, _, _ in due) >= total
             and not any(state.stats["tx_in_flight"] for state in states.values())
+            # a ring asks again a moment after the last frame was counted as sent
+            and all(state.asks == state.has_tx_rings for state in states.values())
             and not port["tx_in_flight"]
             and not port["pool_in_flight"]
             and sum(port[name] for name in PLACES) == port["pool_size"]
