@@ -193,10 +193,11 @@ void ntzc_chan_publish(struct ntzc_chan *c, struct m_buf **m, unsigned int n, u6
 /*
  * Take back handles that do not wrap. What the program wrote is read once. What the tap
  * holds may be of another of its channels, unless this is its @only one. Buffers that
- * nobody holds any more go to @done. Return: where that ends.
+ * nobody holds any more go to @done; most others have more holders if @shared. Return:
+ * where @done ends.
  */
 static __always_inline struct m_buf **ntzc_chan_take_all(struct ntzc_chan *c, const u32 *release,
-							 unsigned int n, bool only,
+							 unsigned int n, bool only, bool shared,
 							 struct m_buf **done)
 {
 	const struct ntzc_pool *pool = c->tap->rx_pool;
@@ -218,7 +219,7 @@ static __always_inline struct m_buf **ntzc_chan_take_all(struct ntzc_chan *c, co
 			continue;
 		}
 		WRITE_ONCE(*mark, NTZC_MARK_NONE);
-		if (unlikely(!m_buf_unref(m)))
+		if (shared ? likely(!m_buf_unref_shared(m)) : unlikely(!m_buf_unref(m)))
 			continue;
 		/* as m_buf_retire() does, without a look at what is known */
 		WRITE_ONCE(m->desc.handle, ntzc_handle_next(handle, false));
@@ -229,11 +230,17 @@ static __always_inline struct m_buf **ntzc_chan_take_all(struct ntzc_chan *c, co
 	return done;
 }
 
+/* What holds for all of them is looked at once */
 static struct m_buf **ntzc_chan_take(struct ntzc_chan *c, const u32 *release, unsigned int n,
 				     struct m_buf **done)
 {
-	return c->tap->n_used == 1 ? ntzc_chan_take_all(c, release, n, true, done) :
-				     ntzc_chan_take_all(c, release, n, false, done);
+	/* a guess: both ways are right for all */
+	bool shared = READ_ONCE(c->tap->port->n_taps) > 1;
+
+	if (c->tap->n_used > 1)
+		return ntzc_chan_take_all(c, release, n, false, shared, done);
+	return shared ? ntzc_chan_take_all(c, release, n, true, true, done) :
+			ntzc_chan_take_all(c, release, n, true, false, done);
 }
 
 /**

@@ -576,6 +576,21 @@ static inline void m_buf_retire(struct m_buf *m)
 }
 
 /**
+ * m_buf_unref_shared() - drop a reference without freeing, one of several probably
+ * @m: a packet that the caller holds
+ *
+ * Return: as m_buf_unref().
+ */
+static inline bool m_buf_unref_shared(struct m_buf *m)
+{
+	if (!atomic_dec_and_test(&m->refs))
+		return false;
+	/* a free buffer has one reference: its next owner's */
+	atomic_set(&m->refs, 1);
+	return true;
+}
+
+/**
  * m_buf_unref() - drop a reference without freeing
  * @m: a packet that the caller holds
  *
@@ -589,11 +604,7 @@ static inline bool m_buf_unref(struct m_buf *m)
 		smp_rmb();	/* pairs with atomic_dec_and_test() of others */
 		return true;
 	}
-	if (!atomic_dec_and_test(&m->refs))
-		return false;
-	/* a free buffer has one reference: its next owner's */
-	atomic_set(&m->refs, 1);
-	return true;
+	return m_buf_unref_shared(m);
 }
 
 /** ntzc_port_host_queue() - Return: the queue of what the host sends. */

@@ -45,6 +45,20 @@ MUTANTS = [
         "",
     ),
     Mutant(
+        "the last of many holders leaves a free buffer without a reference",
+        "core.h",
+        "\t/* a free buffer has one reference: its next owner's */\n\tatomic_set(&m->refs, 1);",
+        "",
+        tests="sharing",
+    ),
+    Mutant(
+        "a release through the ring drops no reference where there are many taps",
+        "chan.c",
+        "shared ? likely(!m_buf_unref_shared(m)) :",
+        "shared ? true :",
+        tests="machine",
+    ),
+    Mutant(
         "a release leaves the held mark",
         "hold.c",
         "WRITE_ONCE(*mark, NTZC_MARK_NONE);\n\t\tif (unlikely(m->desc",

@@ -31,6 +31,26 @@ def test_64_readers_of_one_packet_free_it_once(stage: Stage) -> None:
     assert card.stats().pool_held == 0
 
 
+def test_buffers_that_several_held_serve_one_alone_afterwards(stage: Stage) -> None:
+    """Given back through rings: there the last of several can't know that it is the last."""
+    card = stage.card(n_bufs=64)
+    taps = [stage.tap()]
+    for together in (True, False, True, False):
+        if together:
+            taps.append(stage.tap())
+        else:
+            stage.close(taps.pop())
+        rings = [tap.rx_rings(0) for tap in taps]
+        for _ in range(16):  # every buffer, more than once
+            card.receive(0, frames(8))
+            card.refill(0)
+            for ring in rings:
+                ring.release([desc.handle for desc in ring.take(64)])
+        assert all(tap.poll() >= 0 for tap in taps)  # a look at the release rings
+        assert card.stats().pool_held == 0
+        card.check()
+
+
 def test_a_slow_reader_loses_its_own_frames_only(stage: Stage) -> None:
     """Hostile case 62."""
     card = stage.card()
