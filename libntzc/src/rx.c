@@ -380,12 +380,13 @@ int ntzc_tap_release(struct ntzc_tap *tap, const __u32 *handles, unsigned int n)
 	return put < 0 ? -errno : (int)((size_t)put / sizeof(*handles));
 }
 
-/* Whether four descriptors are of received frames of a queue */
-static int ntzc_release_alike(const struct ntzc_desc *d, unsigned int queue)
+/* Whether four descriptors are of received frames of a queue; @only: there is no other */
+static int ntzc_release_alike(const struct ntzc_desc *d, unsigned int queue, int only)
 {
-	return d[0].queue == queue && d[1].queue == queue && d[2].queue == queue &&
-	       d[3].queue == queue &&
-	       !((d[0].handle | d[1].handle | d[2].handle | d[3].handle) & NTZC_HANDLE_TX);
+	if ((d[0].handle | d[1].handle | d[2].handle | d[3].handle) & NTZC_HANDLE_TX)
+		return 0;
+	return only || (d[0].queue == queue && d[1].queue == queue && d[2].queue == queue &&
+			d[3].queue == queue);
 }
 
 /* Descriptors from the first on that go back the same way, and whose queue's ring takes them */
@@ -393,11 +394,12 @@ static unsigned int ntzc_release_run(struct ntzc_tap *tap, const struct ntzc_des
 				     unsigned int n, struct ntzc_rxq **q)
 {
 	__u32 tx = descs->handle & NTZC_HANDLE_TX;
+	int only = tap->n_rxqs == 1;
 	unsigned int run = 1;
 
 	*q = tx ? NULL : tap->by_queue[descs->queue];
 	/* one queue's received frames, mostly: with little work for each */
-	while (!tx && run + 4 <= n && ntzc_release_alike(descs + run, descs->queue))
+	while (!tx && run + 4 <= n && ntzc_release_alike(descs + run, descs->queue, only))
 		run += 4;
 	while (run < n && (descs[run].handle & NTZC_HANDLE_TX) == tx &&
 	       (tx || descs[run].queue == descs->queue))

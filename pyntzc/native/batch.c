@@ -278,6 +278,21 @@ static inline void copy_short(unsigned char *to, const unsigned char *from, size
 	}
 }
 
+/* A row that a whole one's way is not for: zeros after the frame, or an exception */
+static __attribute__((noinline)) int gather_rest(const struct memory *m,
+						 const struct ntzc_desc *desc,
+						 unsigned char *row, size_t width)
+{
+	size_t len = desc->len < width ? desc->len : width;
+	const unsigned char *data = memory_bytes(m, desc);
+
+	if (!data)
+		return -1;
+	memcpy(row, data, len);
+	memset(row + len, 0, width - len);
+	return 0;
+}
+
 /*
  * Copy the first bytes of each frame, one row a frame, zeros after a shorter one. All are
  * in the same mapping. What a row costs is what an array of frames costs: inlined for the
@@ -294,22 +309,18 @@ gather_rows(const struct batch *b, unsigned char *row, size_t width)
 	const uint64_t limit = width <= bytes ? bytes - width + 1 : 0;
 	const struct ntzc_desc *desc = b->descs, *end = desc + b->n;
 
+	/* short bodies: the loop's own work would be a fifth */
+#pragma GCC unroll 4
 	for (; desc != end; desc++, row += width) {
-		if (desc->len >= width && desc->offset < limit) {
-			if (width == 1)
-				*row = base[desc->offset];
-			else if (width <= 16)
-				copy_short(row, base + desc->offset, width);
-			else
-				memcpy(row, base + desc->offset, width);
-		} else {
-			size_t len = desc->len < width ? desc->len : width;
-			const unsigned char *data = memory_bytes(m, desc);
-
-			if (!data)
+		if (desc->len < width || desc->offset >= limit) {
+			if (gather_rest(m, desc, row, width) < 0)
 				return -1;
-			memcpy(row, data, len);
-			memset(row + len, 0, width - len);
+		} else if (width == 1) {
+			*row = base[desc->offset];
+		} else if (width <= 16) {
+			copy_short(row, base + desc->offset, width);
+		} else {
+			memcpy(row, base + desc->offset, width);
 		}
 	}
 	return 0;
