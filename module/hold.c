@@ -21,41 +21,46 @@ bool ntzc_tap_readable(const struct ntzc_tap *tap)
 	return false;
 }
 
-/* Under hold_lock. Return: handles dealt with, from the first on. */
-static unsigned int ntzc_tap_release_rx(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
+/*
+ * Under hold_lock. Counts what comes of one queue after another; all comes of one if the tap
+ * has no other, its @only one. Return: handles dealt with, from the first on.
+ */
+static __always_inline unsigned int ntzc_tap_release_rx(struct ntzc_tap *tap, const u32 *handles,
+							unsigned int n, bool only)
 {
 	struct ntzc_pool *pool = tap->rx_pool;
 	struct m_buf *done[NTZC_BATCH] __uninitialized;
-	struct m_buf *bufs = pool->bufs, **end = done;
+	struct m_buf *bufs = pool->bufs, **free = done;
+	const u32 *at = handles, *end = handles + n, *since = handles;
 	u32 *held = tap->rx_held, mask = pool->mask;
-	unsigned int i, since = 0;
-	u8 queue = 0;
+	u8 queue = only ? __ffs64(tap->queues) : 0;
 
-	for (i = 0; i < n; i++) {
+#pragma GCC unroll 4
+	for (; at != end; at++) {
 		/* no mark here is that of transmit memory */
-		u32 handle = handles[i], *mark = &held[handle & mask];
+		u32 handle = *at, *mark = &held[handle & mask];
 		struct m_buf *m = &bufs[handle & mask];
 
 		/* acquire: as in ntzc_tap_held() */
 		if (unlikely(smp_load_acquire(mark) != handle))
 			break;
 		WRITE_ONCE(*mark, NTZC_MARK_NONE);
-		if (unlikely(m->desc.queue != queue)) {
-			if (i > since)
-				ntzc_tap_released(tap, queue, i - since);
+		if (!only && unlikely(m->desc.queue != queue)) {
+			if (at != since)
+				ntzc_tap_released(tap, queue, at - since);
 			queue = m->desc.queue;
-			since = i;
+			since = at;
 		}
 		if (unlikely(!m_buf_unref(m)))
 			continue;
 		/* as in ntzc_chan_take() */
 		WRITE_ONCE(m->desc.handle, ntzc_handle_next(handle, false));
-		*end++ = m;
+		*free++ = m;
 	}
-	if (i > since)
-		ntzc_tap_released(tap, queue, i - since);
-	ntzc_pool_restore(pool, done, end - done);
-	return i;
+	if (at != since)
+		ntzc_tap_released(tap, queue, at - since);
+	ntzc_pool_restore(pool, done, free - done);
+	return at - handles;
 }
 
 static unsigned int ntzc_tap_release_tx(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
@@ -97,8 +102,10 @@ int ntzc_tap_release(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
 	do {
 		if (handles[done] & NTZC_HANDLE_TX)
 			more = ntzc_tap_release_tx(tap, handles + done, n - done);
+		else if (tap->n_used == 1)
+			more = ntzc_tap_release_rx(tap, handles + done, n - done, true);
 		else
-			more = ntzc_tap_release_rx(tap, handles + done, n - done);
+			more = ntzc_tap_release_rx(tap, handles + done, n - done, false);
 		done += more;
 	} while (more && done < n);
 	spin_unlock_bh(&tap->hold_lock);

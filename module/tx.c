@@ -81,20 +81,32 @@ struct ntzc_tx_words {
 	u64 tail;	/* original length, tag, flags, target, hash type */
 };
 
-static __always_inline struct ntzc_tx_words ntzc_tx_read(const struct ntzc_desc *d)
+/* The length, and the hash above it */
+static __always_inline u64 ntzc_tx_read_len(const struct ntzc_desc *d)
 {
 	u64 len = READ_ONCE(((const u64 *)d)[2]);
 
 	BUILD_BUG_ON(sizeof(*d) != 4 * sizeof(u64) ||
 		     offsetof(struct ntzc_desc, len) != 2 * sizeof(u64) ||
 		     offsetof(struct ntzc_desc, orig_len) != 3 * sizeof(u64));
+	return IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? rol64(len, 32) : len;
+}
+
+static __always_inline struct ntzc_tx_words ntzc_tx_read(const struct ntzc_desc *d)
+{
 	return (struct ntzc_tx_words) {
 		.handle = READ_ONCE(d->handle),
 		.offset = READ_ONCE(d->offset),
 		.time = READ_ONCE(d->timestamp),
-		.len = IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? rol64(len, 32) : len,
+		.len = ntzc_tx_read_len(d),
 		.tail = READ_ONCE(((const u64 *)d)[3]),
 	};
+}
+
+/* Whether a descriptor says more than handle, offset and length, and where to */
+static __always_inline bool ntzc_tx_says_more(const struct ntzc_desc *d, u64 plain)
+{
+	return (READ_ONCE(((const u64 *)d)[3]) ^ plain) | READ_ONCE(d->timestamp);
 }
 
 /* Whether more is said of a frame than may be: where it is and goes, and a tag with its flag */
@@ -108,6 +120,12 @@ static bool ntzc_tx_malformed(const struct ntzc_tx_words *w, u64 plain)
 	return w->time || w->len >> 32 || said.d.orig_len || said.d.hash_type ||
 	       said.d.queue != may.d.queue || said.d.flags & ~NTZC_TX_VLAN ||
 	       (said.d.vlan_tci && !(said.d.flags & NTZC_TX_VLAN));
+}
+
+static __always_inline bool ntzc_tx_holds(const struct ntzc_tx_bounds *b, u32 handle)
+{
+	/* acquire: as in ntzc_tap_held() */
+	return smp_load_acquire(&b->held[handle & b->mask]) == handle;
 }
 
 /* The offset in the buffer; larger than that if it is in another one */
@@ -126,12 +144,18 @@ static __always_inline void ntzc_tx_describe(const struct ntzc_tx_bounds *b, str
 	((u64 *)&m->desc)[3] = w->tail;
 }
 
-/* One with a tag, or short, or elsewhere in its buffer, or wrong. Return: its length, or errno. */
-static noinline long ntzc_tx_take_odd(const struct ntzc_tx_bounds *b, struct ntzc_tx_words w)
+/*
+ * One with a tag, or short, or elsewhere in its buffer, or wrong: looked at anew, as the
+ * program may have changed it. Return: its length, or an errno.
+ */
+static noinline long ntzc_tx_take_odd(const struct ntzc_tx_bounds *b, const struct ntzc_desc *d,
+				      struct m_buf **out)
 {
+	const struct ntzc_tx_words w = ntzc_tx_read(d);
 	struct m_buf *m = &b->bufs[w.handle & b->mask];
 	u32 need = max_t(u32, w.len, NTZC_PAD_FRAME);
 
+	*out = m;
 	if (ntzc_tx_malformed(&w, b->tail))
 		return -EINVAL;
 	if (b->held[w.handle & b->mask] != w.handle)
@@ -145,48 +169,68 @@ static noinline long ntzc_tx_take_odd(const struct ntzc_tx_bounds *b, struct ntz
 }
 
 /*
- * A buffer of the tap's own: take it from the program and describe the frame in it.
- * Return: the frame's length, or an errno.
+ * A buffer of the tap's own: take it from the program and describe the frame in it. The
+ * descriptor is read a word at a time, each as it is needed: all of them in registers at
+ * once would be a fifth more work. Return: the frame's length, or an errno.
  */
 static __always_inline long ntzc_tx_take_own(const struct ntzc_tx_bounds *b,
 					     const struct ntzc_desc *d, struct m_buf **out)
 {
-	const struct ntzc_tx_words w = ntzc_tx_read(d);
-	u32 index = w.handle & b->mask;
-	struct m_buf *m = &b->bufs[index];
+	struct ntzc_tx_words w = { .tail = b->tail };
+	struct m_buf *m;
 
-	*out = m;
-	if (unlikely(w.tail != b->tail || w.time || b->held[index] != w.handle ||
-		     w.len - NTZC_PAD_FRAME > b->longer ||
-		     ntzc_tx_place(b, m, w.offset) != NTZC_HEADROOM))
-		return ntzc_tx_take_odd(b, w);
+	if (unlikely(ntzc_tx_says_more(d, b->tail)))
+		return ntzc_tx_take_odd(b, d, out);
+	w.handle = READ_ONCE(d->handle);
+	if (unlikely(b->held[w.handle & b->mask] != w.handle))
+		return ntzc_tx_take_odd(b, d, out);
+	w.len = ntzc_tx_read_len(d);
+	if (unlikely(w.len - NTZC_PAD_FRAME > b->longer))
+		return ntzc_tx_take_odd(b, d, out);
+	m = &b->bufs[w.handle & b->mask];
+	w.offset = READ_ONCE(d->offset);
+	if (unlikely(ntzc_tx_place(b, m, w.offset) != NTZC_HEADROOM))
+		return ntzc_tx_take_odd(b, d, out);
 	ntzc_tx_describe(b, m, &w, w.len);
+	*out = m;
 	return w.len;
 }
 
+/* Why a received frame is not taken, looked at anew. Return: an errno. */
+static noinline long ntzc_tx_refuse_received(const struct ntzc_tx_bounds *b,
+					     const struct ntzc_desc *d)
+{
+	const struct ntzc_tx_words w = ntzc_tx_read(d);
+
+	if (ntzc_tx_malformed(&w, b->tail))
+		return -EINVAL;
+	return ntzc_tx_holds(b, w.handle) ? -EINVAL : -ESTALE;
+}
+
 /*
- * A received frame that the tap holds: its hold becomes the transmit's reference.
- * Return: the frame's length, or an errno.
+ * A received frame that the tap holds: its hold becomes the transmit's reference. Its tag, if
+ * it has one, was recorded when it came in. Return: the frame's length, or an errno.
  */
 static __always_inline long ntzc_tx_take_received(const struct ntzc_tx_bounds *b,
 						  const struct ntzc_desc *d, struct m_buf **out)
 {
-	const struct ntzc_tx_words w = ntzc_tx_read(d);
-	u32 index = w.handle & b->mask;
-	struct m_buf *m = &b->bufs[index];
+	struct m_buf *m;
+	u32 handle;
+	u64 len;
 
-	if (unlikely(w.tail != b->tail || w.time) && ntzc_tx_malformed(&w, b->tail))
-		return -EINVAL;
-	/* acquire: as in ntzc_tap_held() */
-	if (unlikely(smp_load_acquire(&b->held[index]) != w.handle))
-		return w.len >> 32 ? -EINVAL : -ESTALE;
-	/* its tag, if it has one, was recorded when it came in */
-	if (unlikely(w.tail != b->tail || w.offset != m->desc.offset || w.len != m->desc.len ||
-		     w.len > b->frame_max))
-		return -EINVAL;
-	WRITE_ONCE(b->held[index], NTZC_MARK_NONE);
+	if (unlikely(ntzc_tx_says_more(d, b->tail)))
+		return ntzc_tx_refuse_received(b, d);
+	handle = READ_ONCE(d->handle);
+	if (unlikely(!ntzc_tx_holds(b, handle)))
+		return ntzc_tx_refuse_received(b, d);
+	m = &b->bufs[handle & b->mask];
+	len = ntzc_tx_read_len(d);
+	if (unlikely(READ_ONCE(d->offset) != m->desc.offset || len != m->desc.len ||
+		     len > b->frame_max))
+		return ntzc_tx_refuse_received(b, d);
+	WRITE_ONCE(b->held[handle & b->mask], NTZC_MARK_NONE);
 	*out = m;
-	return w.len;
+	return len;
 }
 
 /*

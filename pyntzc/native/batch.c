@@ -184,9 +184,10 @@ static PyObject *batch_enter(PyObject *self, PyObject *unused)
 	return Py_NewRef(self);
 }
 
-static PyObject *batch_exit(PyObject *self, PyObject *args)
+static PyObject *batch_exit(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
 {
 	(void)args;
+	(void)n_args;
 	return batch_release(self, NULL);
 }
 
@@ -492,7 +493,8 @@ static PyMethodDef batch_methods[] = {
 	  "_gather(width): a bytearray of the first bytes of each frame, one after another." },
 	{ "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL },
 	{ "__enter__", batch_enter, METH_NOARGS, NULL },
-	{ "__exit__", batch_exit, METH_VARARGS, NULL },
+	/* called for each batch: without a tuple for its arguments */
+	{ "__exit__", (PyCFunction)(void (*)(void))batch_exit, METH_FASTCALL, NULL },
 	{ NULL, NULL, 0, NULL },
 };
 

@@ -61,8 +61,8 @@ MUTANTS = [
     Mutant(
         "a release leaves the held mark",
         "hold.c",
-        "WRITE_ONCE(*mark, NTZC_MARK_NONE);\n\t\tif (unlikely(m->desc",
-        "if (unlikely(m->desc",
+        "WRITE_ONCE(*mark, NTZC_MARK_NONE);\n\t\tif (!only",
+        "if (!only",
     ),
     Mutant(
         "an old handle of the same buffer is as good",
@@ -130,7 +130,7 @@ MUTANTS = [
     Mutant(
         "an unread forward may change its length",
         "tx.c",
-        "w.len != m->desc.len ||",
+        "len != m->desc.len ||",
         "",
     ),
     Mutant(
