@@ -83,6 +83,11 @@ insn: python ## guest instructions per packet, in a VM
 	@ci/setup vm
 	@$(python) -m bench.insn $(one_kernel) $(ARGS)
 
+.PHONY: insn-check
+insn-check: python ## whether the hot path has grown by over 3 % of bench/baseline.json
+	@ci/setup vm
+	@$(python) -m bench.insn $(one_kernel) --check
+
 .PHONY: insn-profile
 insn-profile: python ## the same of the hot path, by function
 	@ci/setup vm

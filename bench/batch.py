@@ -22,12 +22,13 @@ def main(library: str, interface: str, count: int, size: int) -> None:
         done = 0
         for mark, end in enumerate((2 * count, 3 * count, 4 * count), 1):
             while done < end:
-                batch = tap.recv(size, timeout_s=0)
-                if batch:
+                batch = tap.recv(size, 0)
+                n = len(batch)
+                if n:
                     with batch:
                         heads = batch.bytes(1)  # reads a byte of each, as the C client does
-                    done += len(batch)
-                if len(batch) < size:
+                    done += n
+                if n < size:
                     time.sleep(_PAUSE_S)
             getattr(marks, f"mark{mark}")()
         print(done, heads.shape)

@@ -50,15 +50,15 @@ static void touch(const struct ntzc_tap *tap, const struct ntzc_desc *descs, uns
 		sink = *(const unsigned char *)ntzc_tap_data(tap, &descs[i]);
 }
 
-/* A batch, through the cheapest calls that there are. Return: frames. */
-static unsigned int receive_batch(struct ntzc_tap *tap)
+/* Up to @wanted frames, through the cheapest calls that there are. Return: how many. */
+static unsigned int receive_batch(struct ntzc_tap *tap, unsigned int wanted)
 {
 	const struct ntzc_desc *descs;
 	unsigned int done = 0;
 
-	while (done < run.batch) {
+	while (done < wanted) {
 		/* a view ends at the ring's end: the rest is the next one */
-		int n = ntzc_tap_view(tap, &descs, run.batch - done, 0);
+		int n = ntzc_tap_view(tap, &descs, wanted - done, 0);
 
 		if (n < 0)
 			fail("view", n);
@@ -74,10 +74,11 @@ static unsigned int receive_batch(struct ntzc_tap *tap)
 
 static unsigned int receive(void)
 {
-	unsigned int n = receive_batch(run.taps[0]);
+	unsigned int n = receive_batch(run.taps[0], run.batch);
 
+	/* the others have the same: who looks for more in vain is the first alone */
 	for (unsigned int i = 1; i < run.n_taps; i++)
-		receive_batch(run.taps[i]);
+		receive_batch(run.taps[i], n);
 	pause_if(n < run.batch);
 	return n;
 }
@@ -224,6 +225,17 @@ static unsigned int work(char what, unsigned int done, unsigned int end)
 	return done;
 }
 
+/* Frames that the kernel has given the first tap, read or not */
+static unsigned long long frames_delivered(void)
+{
+	struct ntzc_tap_stats stats;
+	int err = ntzc_tap_stats(run.taps[0], &stats);
+
+	if (err)
+		fail("stats", err);
+	return stats.received;
+}
+
 static int usage(void)
 {
 	fprintf(stderr, "usage: insn [-c] [-b BATCH] [-k TAPS] rx|tx|forward IFACE COUNT LEN\n"
@@ -233,6 +245,7 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
+	unsigned long long delivered[3];
 	unsigned int count, done;
 	char what;
 	int opt;
@@ -256,13 +269,16 @@ int main(int argc, char **argv)
 	puts("ready");
 	fflush(stdout);
 	done = work(what, 0, 2 * count);
+	delivered[0] = frames_delivered();
 	NTZC_MARK(1);
 	done = work(what, done, 3 * count);
+	delivered[1] = frames_delivered();
 	NTZC_MARK(2);
 	done = work(what, done, 4 * count);
+	delivered[2] = frames_delivered();
 	NTZC_MARK(3);
-	/* whole batches: the last may have overshot */
-	printf("%u\n", done);
+	/* the kernel may be ahead of us, by another number of frames at each mark */
+	printf("delivered %llu %llu\n", delivered[1] - delivered[0], delivered[2] - delivered[1]);
 	for (unsigned int i = 0; i < run.n_taps; i++)
 		ntzc_tap_destroy(run.taps[i]);
 	return 0;

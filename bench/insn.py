@@ -5,24 +5,35 @@ Every instruction that the VM's one processor executes between two marks of a pr
 counted, interrupts, timer ticks and idling included. The programs are bench/insn.c and, for
 Python, bench/batch.py. Two runs of equal length follow each other; the figures are of the
 second, and the first shows how well they repeat.
+
+``--check`` instead holds the hot path, which is what the program, the driver and the core
+execute, against bench/baseline.json: it may not grow. What the rest of the kernel does besides
+comes and goes with the host's load. Driver and core may be some thousand frames ahead of the
+program at a mark, so theirs is divided by the frames that they delivered. ``--record`` writes
+that file.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.lab import COUNTED_CLOCK, KERNEL_LINE, MODERATION_US, RING
+from bench.source import Source
 from bench.systems import ROOT, Programs
 from emulation import kernels, modules
 from emulation.insn.counter import Profile
 from emulation.vm import VM
 
 COUNT = 16384
-MODERATION_US = 8000  # some 100 frames an interrupt and more, at the rate that the host offers
-RING = 4096
 TAPS = 5
+BASELINE = ROOT / "bench/baseline.json"
+GROWTH = 0.03  # of the hot path, at most, against the baseline
 
 
 @dataclass(frozen=True)
@@ -56,16 +67,35 @@ CASES = (
 
 @dataclass(frozen=True)
 class Figure:
-    """Instructions per packet of one measurement."""
+    """Instructions per packet of one measurement.
+
+    Attributes:
+        case: what was measured.
+        first: the run before the one that counts.
+        profile: the one that counts.
+        delivered: frames that the kernel delivered in both, if the program tells.
+
+    """
 
     case: Case
+    first: Profile
     profile: Profile
-    repeat: float
+    delivered: tuple[int, int]
 
     @property
     def per_packet(self) -> float:
         """All of them."""
         return self.profile.total / COUNT
+
+    @property
+    def hot(self) -> float:
+        """Those of the hot path, of the run with fewer."""
+        both = zip((self.first.by_owner, self.profile.by_owner), self.delivered, strict=True)
+        return min(
+            owners["user"] / COUNT
+            + (owners.get("ntzc_igb", 0) + owners.get("ntzc", 0)) / (delivered or COUNT)
+            for owners, delivered in both
+        )
 
     def row(self) -> str:
         """One line of the table."""
@@ -73,7 +103,7 @@ class Figure:
         parts = [owners.pop(name, 0) for name in ("user", "kernel", "ntzc_igb", "ntzc")]
         parts[1] += sum(owners.values())
         cells = [f"{part / COUNT:8.1f}" for part in parts]
-        repeat = f"{100 * self.repeat:+7.2f}%"
+        repeat = f"{100 * (self.profile.total / self.first.total - 1):+7.2f}%"
         head = f"{self.case.name:<16}{self.case.len_bytes:6}"
         return f"{head}{self.per_packet:9.1f}{''.join(cells)}{repeat}"
 
@@ -126,32 +156,46 @@ def _command(programs: Programs, case: Case, iface: str) -> list[str | Path]:
     return [programs.client, *flags, case.what, iface, str(COUNT), str(case.len_bytes)]
 
 
-def measure(vm: VM, programs: Programs, iface: str, case: Case) -> Figure:
+def measure(vm: VM, programs: Programs, source: Source, iface: str, case: Case) -> Figure:
     """Run one measurement in the machine."""
     wire = vm.wires[0]
     assert wire
-    frame = bytes.fromhex("02000000aa0102000000aa0288b5").ljust(case.len_bytes, b"\x5a")
-    run = vm.spawn(_command(programs, case, iface), env={"PYTHONPATH": str(ROOT / "build/python")})
+    environment = {"PYTHONPATH": str(ROOT / "build/python"), **source.environment}
+    run = vm.spawn(_command(programs, case, iface), env=environment)
     vm.wait_until(lambda: b"ready" in run.stdout or run.returncode is not None, 60, "the tap")
     if case.what != "tx":
-        while run.returncode is None:
-            # less than the tap's ring, so that nothing is lost
-            wire.send_many([frame] * 512)
-            wire.drain()
+        source.feed(run, 0, case.len_bytes)
     run.wait(300).check()
     wire.drain()
-    first, second = vm.insn.between(1, 2), vm.insn.between(2, 3)
-    return Figure(case, second, second.total / first.total - 1)
+    program = None if case.python else programs.client
+    told = re.search(rb"delivered (\d+) (\d+)", run.stdout)
+    first, second = map(int, told.groups()) if told else (0, 0)
+    marks = (vm.insn.between(1, 2), vm.insn.between(2, 3, program))
+    return Figure(case, *marks, (first, second))
 
 
-def main(kernel: str, *args: str) -> int:
-    """Print the figures; return 1 if one is above its bound."""
-    wanted = [arg for arg in args if not arg.startswith("--")]
-    cases = [case for case in CASES if not wanted or case.name in wanted]
+def _record(release: str, hot: dict[str, float]) -> None:
+    record = {"release": release, "hot": {name: round(value, 1) for name, value in hot.items()}}
+    BASELINE.write_text(json.dumps(record, indent=1) + "\n")
+    print(f"recorded: {BASELINE.relative_to(ROOT)}")
+
+
+def _compare(hot: dict[str, float]) -> bool:
+    """Print how the hot path stands against the baseline; return whether all of it holds."""
+    baseline = json.loads(BASELINE.read_text())
+    print(f"hot path, of at most {GROWTH:.0%} more than on {baseline['release']}:")
+    grown = []
+    for name, value in hot.items():
+        growth = value / baseline["hot"][name] - 1
+        grown += [name] * (growth > GROWTH)
+        print(f"  {name:<22}{value:8.1f}{100 * growth:+7.1f}%{'  GROWN' * (growth > GROWTH)}")
+    return not grown
+
+
+@contextmanager
+def _machine(kernel: str) -> Iterator[tuple[VM, str]]:
     built = modules.build(kernels.fetch(kernel))
-    programs = Programs()
-    figures: dict[tuple[str, int], float] = {}
-    with VM(kernel, cards=1, cpus=1, insn=True) as vm:
+    with VM(kernel, cards=1, cpus=1, insn=True, append=KERNEL_LINE, qemu_args=COUNTED_CLOCK) as vm:
         vm.load_modules(built)
         iface = vm.interface(0)
         vm.run(["ethtool", "-L", iface, "combined", "1"], check=False)
@@ -159,15 +203,43 @@ def main(kernel: str, *args: str) -> int:
         vm.run(["ethtool", "-C", iface, "rx-usecs", str(MODERATION_US)])
         vm.run(["ip", "link", "set", iface, "up"])
         vm.wait_carrier(0)
+        yield vm, iface
+        vm.assert_log_clean()
+
+
+def _check(kernel: str, *, record: bool) -> bool:
+    """Compare the hot path with the baseline, or record it; return whether it holds."""
+    programs = Programs()
+    hot: dict[str, float] = {}
+    with _machine(kernel) as (vm, iface):
+        source = Source(vm, 0)
+        for case in CASES:
+            if not case.python:
+                figure = measure(vm, programs, source, iface, case)
+                hot[f"{case.name} {case.len_bytes}"] = figure.hot
+                print(figure.row(), flush=True)
+    if record:
+        _record(vm.kernel.release, hot)
+    return _compare(hot)
+
+
+def main(kernel: str, *args: str) -> int:
+    """Print the figures; return 1 if one is above its bound, or the hot path has grown."""
+    if "--check" in args or "--record" in args:
+        return int(not _check(kernel, record="--record" in args))
+    wanted = [arg for arg in args if not arg.startswith("--")]
+    programs = Programs()
+    figures: dict[tuple[str, int], float] = {}
+    with _machine(kernel) as (vm, iface):
+        source = Source(vm, 0)
         print(f"guest instructions per packet, kernel {vm.kernel.release}, batches of 64,")
         print(f"interrupts moderated to {MODERATION_US} us, {COUNT} packets\n{HEAD}")
-        for case in cases:
-            figure = measure(vm, programs, iface, case)
+        for case in [case for case in CASES if not wanted or case.name in wanted]:
+            figure = measure(vm, programs, source, iface, case)
             figures[case.name, case.len_bytes] = figure.per_packet
             print(figure.row(), flush=True)
             if "--profile" in args:
                 print(figure.profile.table(COUNT))
-        vm.assert_log_clean()
     if wanted:
         return 0
     held = [bound.check(figures) for bound in BOUNDS]

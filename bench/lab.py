@@ -13,34 +13,29 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bench.source import USUAL_LEN, Source
 from bench.systems import ROOT, Card, Case, PeerPrograms, System
 from emulation import kernels, modules
-from emulation.errors import GuestTimeout
 from emulation.insn.counter import Profile
 from emulation.vm import VM
 
 MODERATION_US = 8000  # some 100 frames an interrupt and more, at the rate that the host offers
 RING = 4096
-GATHERED = 2048  # frames that the host sends at a time: fewer than anybody's ring has
-GATHERED_JUMBO = 512  # likewise, of long ones: fewer than anybody's buffer holds
 STEADY = 0.01  # by how much, at most, the two runs should differ
 ATTEMPTS = 2  # at a case whose runs differ by more
-_FRAME = bytes.fromhex("02000000aa0102000000aa0288b5")
-_PAUSE_MS = 60  # for frames to gather, at least; more on a host that sends slowly
-_PERIOD = 2  # pauses until the host sends again
-_DEADLINE_S = 240  # of a case, on a slow host
-_USUAL_LEN = 1514
-_STUCK_S = 0.5  # then the sender looks whether the program still runs
 _HUGE_PAGES = 160  # of 2 MiB, for DPDK: 256 MiB and some
 # Of one processor the kernel would take the lock prefixes out, and they are counted. Now and then
-# it would look which memory is used, or copy what a program has into huge pages.
-_KERNEL_LINE = "noreplace-smp damon_stat.enabled=0 transparent_hugepage=never"
-_CLOCK_SHIFT = 0  # an instruction takes 2^0 ns
+# it would look which memory is used, or copy what a program has into huge pages; and while it
+# idles until more frames come, it would wake to see whether a clock or a processor has stopped.
+KERNEL_LINE = (
+    "noreplace-smp damon_stat.enabled=0 transparent_hugepage=never tsc=reliable nowatchdog"
+)
+# An instruction takes 2^0 ns, so that a busy host does not make for more timers and interrupts.
+COUNTED_CLOCK = ("-icount", "shift=0,sleep=on")
 _KNOWN_ROUNDS = 2000
 _KNOWN_LEN = 1000
 
@@ -132,19 +127,8 @@ class Lab:
             # AF_XDP takes what the card takes; the others ask for it themselves
             vm.run(["ip", "link", "set", name, "promisc", "on", "up"])
             vm.wait_carrier(card)
-        self._pause_ms = self._measure_pause()
+        self._source = Source(vm, Card.STOCK)
         vm.insn.watch()
-
-    def _measure_pause(self) -> int:
-        """Return how long frames should gather, in ms: twice what it takes to send them."""
-        wire = self.vm.wires[Card.STOCK]
-        assert wire
-        to_it = bytes.fromhex(self.vm.mac(Card.STOCK).replace(":", "")) + _FRAME[6:]
-        began = time.monotonic()
-        # so many that the socket's queue hardly matters
-        wire.send_many([to_it.ljust(60)] * (4 * GATHERED))
-        took_ms = 1000 * (time.monotonic() - began) / 4
-        return max(_PAUSE_MS, round(2 * took_ms))
 
     @property
     def release(self) -> tuple[int, int]:
@@ -167,7 +151,7 @@ class Lab:
         self.vm.run([self._programs.known, "/run/known", *numbers])
         counted = self.vm.insn.between(1, 2)
         found = {
-            "pause_ms": self._pause_ms,
+            "pause_ms": self._source.pause_ms,
             "rounds": _KNOWN_ROUNDS,
             "len_bytes": _KNOWN_LEN,
             "syscalls": counted.syscalls,
@@ -230,7 +214,7 @@ class Lab:
         return shlex.join("python" if word == sys.executable else word for word in short)
 
     def _fit(self, frame_len: int) -> None:
-        mtu = 1500 if frame_len <= _USUAL_LEN else frame_len - 14
+        mtu = 1500 if frame_len <= USUAL_LEN else frame_len - 14
         if mtu == self._mtu:
             return
         for card, name in self._ifaces.items():
@@ -249,32 +233,15 @@ class Lab:
         card = system.card
         wire = self.vm.wires[card]
         assert wire
-        frame = _FRAME.ljust(case.frame_len, b"\x5a")
-        gathered = GATHERED if case.frame_len <= _USUAL_LEN else GATHERED_JUMBO
         if card in self._ifaces:
             self.vm.wait_carrier(card)  # who used XDP before has reset the card
         command = system.command(self._programs, case, self._place(card))
-        environment = {
-            "PYTHONPATH": str(ROOT / "build/python"),
-            "NTZC_PAUSE_MS": str(self._pause_ms),
-        }
+        environment = {"PYTHONPATH": str(ROOT / "build/python"), **self._source.environment}
         run = self.vm.spawn(command, env=environment)
         ready = f"{system.name} to be ready"
         self.vm.wait_until(lambda: b"ready" in run.stdout or run.returncode is not None, 60, ready)
         if case.direction != "tx":
-            period_s = _PERIOD * system.slowness * self._pause_ms / 1000
-            deadline = time.monotonic() + _DEADLINE_S
-            while run.returncode is None:
-                if time.monotonic() > deadline:
-                    run.kill()
-                    raise GuestTimeout(f"{system.name} did not end in {_DEADLINE_S:g} s")
-                # a card that user space drives takes nothing once its program has ended
-                with suppress(GuestTimeout):
-                    wire.send_many([frame] * gathered, _STUCK_S)
-                # all of them are to be read before more come: so marks part like from like
-                with suppress(GuestTimeout):
-                    run.wait(period_s)
-                wire.drain()
+            self._source.feed(run, card, case.frame_len, system.slowness)
         run.wait(600).check()
         wire.drain()
 
@@ -293,8 +260,8 @@ def lab(kernel: str) -> Iterator[Lab]:
         cpus=1,
         insn=True,
         mmio=True,
-        append=_KERNEL_LINE,
-        qemu_args=["-icount", f"shift={_CLOCK_SHIFT},sleep=on"],
+        append=KERNEL_LINE,
+        qemu_args=COUNTED_CLOCK,
     ) as vm:
         for card in (Card.STOCK, Card.USER):
             path = f"/sys/bus/pci/devices/{vm.pci(card)}/driver_override"

@@ -12,6 +12,7 @@ from typing import Any
 
 import jinja2
 
+from bench.goals import standing
 from bench.plots import plots
 from bench.systems import ABSENT, LIBPCAP_TX, ROOT, SYSTEMS
 
@@ -103,6 +104,7 @@ def render(results: dict[str, Any]) -> str:
         plots=plots(records, DIRECTIONS),
         overviews={d: overview(records, d) for d in DIRECTIONS},
         claims=claims(records),
+        goals=standing(records),
         lengths=LENGTHS,
         clock_ghz=CLOCK_HZ / 1e9,
         line_rate=LINE_RATE_PPS,
@@ -117,7 +119,10 @@ def render(results: dict[str, Any]) -> str:
 
 def main() -> None:
     """Write the report."""
-    REPORT.write_text(render(json.loads(RESULTS.read_text())))
+    results = json.loads(RESULTS.read_text())
+    for row in standing(results["records"]):
+        print(f"{row['what']:<44}{row['value']:>12}  {row['must']:<18}{row['verdict']}")
+    REPORT.write_text(render(results))
     print(f"written: {REPORT.relative_to(ROOT)}")
 
 

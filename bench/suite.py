@@ -16,14 +16,14 @@ from typing import Any
 import click
 from rich.progress import track
 
-from bench.lab import ATTEMPTS, GATHERED, GATHERED_JUMBO, MODERATION_US, RING, STEADY, Record, lab
+from bench.lab import ATTEMPTS, MODERATION_US, RING, STEADY, Record, lab
+from bench.source import GATHERED, GATHERED_JUMBO, USUAL_LEN
 from bench.systems import ROOT, SYSTEMS, Case, System
 
 SIZES = (60, 124, 252, 508, 1020, 1276, 1514, 9014)
 BATCHES = (1, 4, 16, 64, 256, 512)
 QUICK_COUNT = 8192
 TAPS = (1, 2, 5, 16)
-USUAL_LEN = 1514
 RESULTS = ROOT / "build/bench/results.json"
 
 

@@ -98,7 +98,9 @@ class Programs:
         includes = [f"-I{counter.build().include}"]
         ours = [f"-I{ROOT / d}" for d in ("libntzc/include", "module/include")]
         library = ROOT / "build/lib/libntzc.a"
-        self.client = _compile("insn", "bench/insn.c", *includes, *ours, library, "-pthread")
+        # for fixed addresses, so that a profile can name its functions
+        fixed = ("-no-pie", "-pthread")
+        self.client = _compile("insn", "bench/insn.c", *includes, *ours, library, *fixed)
         self.marks = _compile("marks.so", "bench/marks.c", *includes, "-shared", "-fPIC")
 
 

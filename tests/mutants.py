@@ -70,9 +70,9 @@ MUTANTS = {
     ),
     "handle": Mutant(
         "a handle is taken from who does not hold it",
-        "module/core.h",
-        "return smp_load_acquire(&held[handle & pool->mask]) == handle;",
-        "return pool->bufs[handle & (pool->mask >> 1)].desc.handle == handle;",
+        "module/hold.c",
+        "if (unlikely(smp_load_acquire(mark) != handle))",
+        "if (unlikely(m->desc.handle != handle))",
         (
             "unit/core/test_machine.py",
             f"{_MISUSE}a_handle_of_a_frame_that_only_another_tap_holds_is_refused",

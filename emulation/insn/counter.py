@@ -91,13 +91,28 @@ def _compile(target: Path, sources: tuple[str, ...], *flags: str) -> Path:
     return target
 
 
+def _functions(program: Path) -> list[tuple[int, str, str]]:
+    """Return the start and name of each function of *program*; nameless: what lies behind one."""
+    command = ["nm", "--defined-only", "--print-size", str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InsnError(f"{program} has no symbols: {done.stderr}")
+    found = {}
+    for line in done.stdout.splitlines():
+        start, *rest = line.split()
+        if len(rest) == 3 and rest[1] in "tTwW":
+            found[int(start, 16)] = rest[2]
+            found.setdefault(int(start, 16) + int(rest[0], 16), "")
+    return [(start, "user", name) for start, name in found.items()]
+
+
 @dataclass(frozen=True)
 class Function:
     """A function's share of a profile.
 
     Attributes:
         owner: ``user``, ``kernel`` or a module's name.
-        name: its symbol; for user code the page that it lies in.
+        name: its symbol; for user code without symbols the page that it lies in.
         insns: instructions executed in it.
 
     """
@@ -150,15 +165,17 @@ class Profile:
 
 
 class Symbols:
-    """The guest's kernel symbols, to name addresses by.
+    """The guest's symbols, to name addresses by.
 
     Args:
         kallsyms: the content of ``/proc/kallsyms``.
+        program: the ELF file that ran, whose functions are named, too, where it was linked for
+            fixed addresses (``-no-pie``).
 
     """
 
-    def __init__(self, kallsyms: str) -> None:
-        functions = []
+    def __init__(self, kallsyms: str, program: Path | None = None) -> None:
+        functions = _functions(program) if program else []
         for line in kallsyms.splitlines():
             address, kind, name, *module = line.split()
             if kind in "tTwW":
@@ -170,10 +187,11 @@ class Symbols:
 
     def name(self, address: int) -> tuple[str, str]:
         """Return the owner and name of the function at *address*."""
-        if address < _KERNEL_START:
-            return "user", f"{address & ~0xFFF:#x}"
         index = bisect.bisect_right(self._starts, address) - 1
-        return self._names[index] if index >= 0 else ("kernel", "?")
+        found = self._names[index] if index >= 0 else ("kernel", "?")
+        if address < _KERNEL_START and (found[0] != "user" or not found[1]):
+            return "user", f"{address & ~0xFFF:#x}"
+        return found
 
     def watches(self) -> dict[int, str]:
         """Return what is watched, by address: ``count``, or the register with the amount."""
@@ -241,14 +259,15 @@ class Counter:
         Path(f"{self._path}.watch").write_text("".join(f"{line}\n" for line in lines))
         self._run(self._built.watcher)
 
-    def between(self, first: int, last: int) -> Profile:
+    def between(self, first: int, last: int, program: Path | None = None) -> Profile:
         """Return what was executed from mark *first* to mark *last*.
 
         If they were set several times: from the last *first* that precedes the last *last*.
-        The modules that ran must be still loaded.
+        The modules that ran must be still loaded. The functions of *program* are named as
+        :class:`Symbols` can.
 
         Raises:
-            InsnError: there are no such marks.
+            InsnError: there are no such marks, or the program has no symbols.
 
         """
         intervals = list(self._intervals())
@@ -258,7 +277,8 @@ class Counter:
             begin = end - 1 - marks[:end][::-1].index(first)
         except ValueError:
             raise InsnError(f"no mark {first} and then {last} among {marks}") from None
-        return self._profile(intervals[begin + 1 : end + 1])
+        symbols = Symbols(self._kallsyms().decode(), program)
+        return _profile(symbols, intervals[begin + 1 : end + 1])
 
     def _intervals(self) -> Iterator[_Interval]:
         data = self._path.read_bytes()
@@ -272,26 +292,26 @@ class Counter:
             yield _Interval(mark, data[offset:end], reads, writes)
             offset = end
 
-    def _profile(self, intervals: list[_Interval]) -> Profile:
-        symbols = Symbols(self._kallsyms().decode())
-        insns: Tally[tuple[str, str]] = Tally()
-        atomics: Tally[str] = Tally()
-        watched: Tally[str] = Tally()
-        for interval in intervals:
-            for address, kind, amount in _COUNT.iter_unpack(interval.counts):
-                owner, name = symbols.name(address)
-                if kind == _INSNS:
-                    insns[owner, name] += amount
-                elif kind == _ATOMICS:
-                    atomics[owner] += amount
-                elif kind == _WATCHED:
-                    watched[name] += amount
-        return Profile(
-            tuple(Function(*key, amount) for key, amount in insns.most_common()),
-            sum(interval.mmio_reads for interval in intervals),
-            sum(interval.mmio_writes for interval in intervals),
-            dict(atomics),
-            watched[_SYSCALL],
-            sum(n for name, n in watched.items() if _INTERRUPT.fullmatch(name)),
-            sum(n for name, n in watched.items() if name in _COPIES),
-        )
+
+def _profile(symbols: Symbols, intervals: list[_Interval]) -> Profile:
+    insns: Tally[tuple[str, str]] = Tally()
+    atomics: Tally[str] = Tally()
+    watched: Tally[str] = Tally()
+    for interval in intervals:
+        for address, kind, amount in _COUNT.iter_unpack(interval.counts):
+            owner, name = symbols.name(address)
+            if kind == _INSNS:
+                insns[owner, name] += amount
+            elif kind == _ATOMICS:
+                atomics[owner] += amount
+            elif kind == _WATCHED:
+                watched[name] += amount
+    return Profile(
+        tuple(Function(*key, amount) for key, amount in insns.most_common()),
+        sum(interval.mmio_reads for interval in intervals),
+        sum(interval.mmio_writes for interval in intervals),
+        dict(atomics),
+        watched[_SYSCALL],
+        sum(n for name, n in watched.items() if _INTERRUPT.fullmatch(name)),
+        sum(n for name, n in watched.items() if name in _COPIES),
+    )

@@ -279,61 +279,77 @@ static inline void copy_short(unsigned char *to, const unsigned char *from, size
 	}
 }
 
-/* A row that a whole one's way is not for: zeros after the frame, or an exception */
-static __attribute__((noinline)) int gather_rest(const struct memory *m,
-						 const struct ntzc_desc *desc,
-						 unsigned char *row, size_t width)
-{
-	size_t len = desc->len < width ? desc->len : width;
-	const unsigned char *data = memory_bytes(m, desc);
-
-	if (!data)
-		return -1;
-	memcpy(row, data, len);
-	memset(row + len, 0, width - len);
-	return 0;
-}
+/* The first bytes of each frame, one row a frame: what does not change from one to the next */
+struct rows {
+	const unsigned char *base;	/* of the mapping, in which all of them are */
+	uint64_t limit;			/* a whole row fits at offsets below this */
+	size_t width;
+};
 
 /*
- * Copy the first bytes of each frame, one row a frame, zeros after a shorter one. All are
- * in the same mapping. What a row costs is what an array of frames costs: inlined for the
- * widths that need no call, and whatever does not change is looked up before the loop.
+ * Copy rows as long as they are whole. What a row costs is what an array of frames costs:
+ * inlined for the widths that need no call. Return: where the first other one is.
  */
-static inline __attribute__((always_inline)) int
-gather_rows(const struct batch *b, unsigned char *row, size_t width)
+static inline __attribute__((always_inline)) const struct ntzc_desc *
+rows_copy_width(const struct rows *rows, unsigned char *row, const struct ntzc_desc *desc,
+		const struct ntzc_desc *end, size_t width)
 {
-	const struct memory *m = b->memory;
-	const bool tx = b->n && b->descs->handle & NTZC_HANDLE_TX;
-	const unsigned char *base = tx ? m->tx : m->rx;
-	const uint64_t bytes = tx ? m->tx_bytes : m->rx_bytes;
-	/* a whole row fits at offsets below this */
-	const uint64_t limit = width <= bytes ? bytes - width + 1 : 0;
-	const struct ntzc_desc *desc = b->descs, *end = desc + b->n;
+	const unsigned char *base = rows->base;
+	uint64_t limit = rows->limit;
 
 	/* short bodies: the loop's own work would be a fifth */
 #pragma GCC unroll 4
 	for (; desc != end; desc++, row += width) {
-		if (desc->len < width || desc->offset >= limit) {
-			if (gather_rest(m, desc, row, width) < 0)
-				return -1;
-		} else if (width == 1) {
+		if (desc->len < width || desc->offset >= limit)
+			break;
+		if (width == 1)
 			*row = base[desc->offset];
-		} else if (width <= 16) {
+		else if (width <= 16)
 			copy_short(row, base + desc->offset, width);
-		} else {
+		else
 			memcpy(row, base + desc->offset, width);
-		}
 	}
-	return 0;
+	return desc;
 }
 
+static __attribute__((noinline)) const struct ntzc_desc *
+rows_copy(const struct rows *rows, unsigned char *row, const struct ntzc_desc *desc,
+	  const struct ntzc_desc *end)
+{
+	if (rows->width == 1)
+		return rows_copy_width(rows, row, desc, end, 1);
+	if (rows->width <= 16)
+		return rows_copy_width(rows, row, desc, end, rows->width);
+	return rows_copy_width(rows, row, desc, end, rows->width);
+}
+
+/* Fill the rows of all frames, with zeros after a shorter one */
 static int gather(const struct batch *b, unsigned char *row, size_t width)
 {
-	if (width == 1)
-		return gather_rows(b, row, 1);
-	if (width <= 16)
-		return gather_rows(b, row, width);
-	return gather_rows(b, row, width);
+	const struct memory *m = b->memory;
+	const bool tx = b->n && b->descs->handle & NTZC_HANDLE_TX;
+	const uint64_t bytes = tx ? m->tx_bytes : m->rx_bytes;
+	const struct rows rows = { .base = tx ? m->tx : m->rx,
+				   .limit = width <= bytes ? bytes - width + 1 : 0,
+				   .width = width };
+	const struct ntzc_desc *desc = b->descs, *end = desc + b->n, *odd;
+
+	for (; desc != end; desc = odd + 1, row += width) {
+		const unsigned char *data;
+		size_t len;
+
+		odd = rows_copy(&rows, row, desc, end);
+		if (odd == end)
+			break;
+		row += (size_t)(odd - desc) * width;
+		len = odd->len < width ? odd->len : width;
+		data = memory_bytes(m, odd);
+		if (!data)
+			return -1;
+		memcpy(row, data, len);
+		memset(row + len, 0, width - len);
+	}
+	return 0;
 }
 
 static PyObject *batch_gather(PyObject *self, PyObject *arg)

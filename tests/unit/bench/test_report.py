@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bench.goals import standing
 from bench.report import claims, overview, render
 
 Record = dict[str, Any]
@@ -75,3 +76,16 @@ def test_the_page_says_what_is_steady_what_is_projected_and_what_is_absent() -> 
     assert "too &lt;long&gt;" in page
     assert "as &lt;usual&gt;" in page
     assert page.count("<svg") == 2  # of batches, and of readers
+
+
+def test_goals_are_judged_by_what_was_measured() -> None:
+    rows = {row["what"]: row for row in standing(RECORDS)}
+    assert rows["receive through rings, instructions"]["verdict"] == "holds"
+    assert rows["transmit through rings"]["verdict"] == "missed"
+    assert rows["each further tap, of 5"]["value"] == "62.5"
+    assert rows["DPDK over ours, receive"]["verdict"] == "missed"
+    assert rows["forward by reference"]["verdict"] == "not measured"
+    better = [*RECORDS, record("dpdk", "rx", 60, 300.0)]
+    assert {row["what"]: row["verdict"] for row in standing(better)}[
+        "DPDK over ours, receive"
+    ] == "goal reached"

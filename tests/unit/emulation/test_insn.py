@@ -140,3 +140,30 @@ def test_the_list_of_what_is_watched_is_written_for_the_plugin(
 def test_a_kernel_without_symbols_cannot_be_watched(counter: Callable[..., Counter]) -> None:
     with pytest.raises(InsnError, match="symbols"):
         counter(kallsyms="0000000000000000 T hidden\n").watch()
+
+
+def test_the_functions_of_a_program_at_fixed_addresses_are_named(
+    counter: Callable[..., Counter], tmp_path: Path
+) -> None:
+    source = "int twice(int n) { return 2 * n; } int main(void) { return twice(0); }"
+    program = tmp_path / "program"
+    command = ["gcc", "-no-pie", "-x", "c", "-o", str(program), "-"]
+    subprocess.run(command, input=source, text=True, check=True)
+    names = subprocess.check_output(["nm", "-S", str(program)], text=True)
+    start, size = next(
+        (int(words[0], 16), int(words[1], 16))
+        for words in map(str.split, names.splitlines())
+        if words[-1] == "twice"
+    )
+    counts = [(start + size - 1, 0, 3), (0x7F0000001234, 0, 2), (0xFFFFFFFF81000010, 0, 1)]
+    profile = counter(written(1, []), written(2, counts)).between(1, 2, program)
+    assert [(f.owner, f.name, f.insns) for f in profile.functions] == [
+        ("user", "twice", 3),
+        ("user", "0x7f0000001000", 2),
+        ("kernel", "_stext", 1),
+    ]
+
+
+def test_a_program_without_symbols_is_told(counter: Callable[..., Counter], tmp_path: Path) -> None:
+    with pytest.raises(InsnError, match="symbols"):
+        counter(written(1, []), written(2, [])).between(1, 2, tmp_path / "none")

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What NTZC wants to cost: bounds that must hold and goals beyond, against what was measured.
+
+All are of frames of 60 bytes in batches of 64, read by one tap, unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+Record = dict[str, Any]
+Found = dict[tuple[str, str, int, int, int], Record]
+_LONG = 1514  # 1,518 with the check sequence
+_TAPS = 5
+_LARGE = 256  # a batch
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A bound of what something may cost, and a goal.
+
+    Attributes:
+        what: is measured.
+        must: at most, or at least.
+        goal: likewise.
+        figure: computes it; KeyError if a result that it needs is not there.
+        least: both are lower bounds, not upper ones.
+        unit: of all three.
+
+    """
+
+    what: str
+    must: float
+    goal: float
+    figure: Callable[[Found], float]
+    least: bool = False
+    unit: str = ""
+
+    def _good(self, value: float, bound: float) -> bool:
+        return value >= bound if self.least else value <= bound
+
+    def row(self, found: Found) -> dict[str, Any]:
+        """Return how it stands; without a value where it was not measured."""
+        words = "at least" if self.least else "at most"
+        head = {"what": self.what, "must": f"{words} {self.must:.3g}{self.unit}"}
+        head |= {"goal": f"{words} {self.goal:.3g}{self.unit}", "value": ""}
+        try:
+            value = self.figure(found)
+        except KeyError:
+            return head | {"verdict": "not measured"}
+        verdict = "missed"
+        if self._good(value, self.goal):
+            verdict = "goal reached"
+        elif self._good(value, self.must):
+            verdict = "holds"
+        return head | {"value": f"{value:.3g}{self.unit}", "verdict": verdict}
+
+
+def _record(
+    found: Found,
+    system: str,
+    direction: str = "rx",
+    frame_len: int = 60,
+    batch: int = 64,
+    taps: int = 1,
+) -> Record:
+    return found[system, direction, frame_len, batch, taps]
+
+
+def _cost(system: str, direction: str = "rx") -> Callable[[Found], float]:
+    return lambda found: float(_record(found, system, direction)["insn_total"])
+
+
+def _further_tap(found: Found) -> float:
+    many = _record(found, "ntzc-rings", taps=_TAPS)["insn_total"]
+    return float((many - _cost("ntzc-rings")(found)) / (_TAPS - 1))
+
+
+def _longer(found: Found) -> float:
+    long = _record(found, "ntzc-rings", frame_len=_LONG)["insn_total"]
+    return float(100 * (long / _cost("ntzc-rings")(found) - 1))
+
+
+def _most(field: str) -> Callable[[Found], float]:
+    """Return the worst of all directions through rings."""
+    directions = ("rx", "tx", "forward")
+    return lambda found: max(float(_record(found, "ntzc-rings", d)[field]) for d in directions)
+
+
+def _python(found: Found) -> float:
+    ours, theirs = (_record(found, f"ntzc-{way}", batch=_LARGE) for way in ("python", "rings"))
+    return float(ours["insn_total"] / theirs["insn_total"])
+
+
+def _dpdk(found: Found) -> float:
+    return _cost("dpdk")(found) / _cost("ntzc-rings")(found)
+
+
+GOALS = (
+    Goal("receive through rings, instructions", 160, 110, _cost("ntzc-rings")),
+    Goal("receive through read and write", 210, 150, _cost("ntzc-read")),
+    Goal("transmit through rings", 140, 100, _cost("ntzc-rings", "tx")),
+    Goal("forward by reference", 260, 180, _cost("ntzc-rings", "forward")),
+    Goal(f"each further tap, of {_TAPS}", 45, 30, _further_tap),
+    Goal("receive 1,514 bytes instead of 60: more", 3, 1, _longer, unit=" %"),
+    Goal("device registers written for a packet", 1 / 32, 1 / 64, _most("mmio_writes")),
+    Goal("device registers read for a packet", 0, 0, _most("mmio_reads")),
+    Goal("atomic instructions for a packet received", 1, 0,
+         lambda found: float(_record(found, "ntzc-rings")["atomics"])),
+    Goal(f"Python over C, batches of {_LARGE}", 1.3, 1.1, _python, unit=" times"),
+    Goal("DPDK over ours, receive", 1.1, 1.7, _dpdk, least=True, unit=" times"),
+)  # fmt: skip
+
+
+def standing(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Return a row for each goal: what, must, goal, value, verdict."""
+    keys = ("system", "direction", "frame_len", "batch", "taps")
+    found: Found = {tuple(r[key] for key in keys): r for r in records}
+    return [goal.row(found) for goal in GOALS]
