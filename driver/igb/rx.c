@@ -66,6 +66,8 @@ static __always_inline unsigned int ntzc_igb_rx_run(struct m_buf **buf,
 	struct m_buf **at = buf, **end = buf + n;
 	u64 sum = 0;
 
+	/* the loop's own work would be a tenth */
+#pragma GCC unroll 4
 	for (; at != end; at++, d++) {
 		u32 status = le32_to_cpu(READ_ONCE(d->status));
 		u32 len;

@@ -209,6 +209,21 @@ static inline bool m_buf_has_vlan(const struct m_buf *m)
 	return m->desc.flags & NTZC_RX_VLAN;
 }
 
+/*
+ * The last word of a descriptor. It is stored whole: field by field it would be four stores,
+ * and more to put them together from.
+ */
+static inline u64 m_buf_last_word(u16 orig_len, u16 vlan_tci, u16 flags, u8 queue, u8 hash_type)
+{
+	BUILD_BUG_ON(offsetof(struct ntzc_desc, orig_len) != 3 * sizeof(u64) ||
+		     offsetof(struct ntzc_desc, hash_type) != 4 * sizeof(u64) - 1);
+	if (IS_ENABLED(CONFIG_CPU_BIG_ENDIAN))
+		return (u64)orig_len << 48 | (u64)vlan_tci << 32 | (u64)flags << 16 |
+		       (u64)queue << 8 | hash_type;
+	return orig_len | (u64)vlan_tci << 16 | (u64)flags << 32 | (u64)queue << 48 |
+	       (u64)hash_type << 56;
+}
+
 /**
  * m_buf_received() - describe a frame that the card wrote at the default headroom
  * @m: the packet, as ntzc_rx_refill() gave it
@@ -227,11 +242,7 @@ static inline void m_buf_received(struct m_buf *m, u8 queue, u16 len, u32 hash, 
 	m->desc.offset = (m->desc.offset & ~(m->size - 1)) | NTZC_HEADROOM;
 	m->desc.len = len;
 	m->desc.hash = hash;
-	m->desc.orig_len = len;
-	m->desc.vlan_tci = 0;
-	m->desc.flags = flags;
-	m->desc.queue = queue;
-	m->desc.hash_type = hash_type;
+	((u64 *)&m->desc)[3] = m_buf_last_word(len, 0, flags, queue, hash_type);
 }
 
 struct m_buf *m_buf_alloc(struct ntzc_pool *pool);
