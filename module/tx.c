@@ -196,9 +196,9 @@ static __always_inline long ntzc_tx_take_own(const struct ntzc_tx_bounds *b,
 	return w.len;
 }
 
-/* Why a received frame is not taken, looked at anew. Return: an errno. */
-static noinline long ntzc_tx_refuse_received(const struct ntzc_tx_bounds *b,
-					     const struct ntzc_desc *d)
+/* Why a received frame was not taken, looked at anew. Return: an errno. */
+static noinline int ntzc_tx_refuse_received(const struct ntzc_tx_bounds *b,
+					    const struct ntzc_desc *d)
 {
 	const struct ntzc_tx_words w = ntzc_tx_read(d);
 
@@ -209,7 +209,7 @@ static noinline long ntzc_tx_refuse_received(const struct ntzc_tx_bounds *b,
 
 /*
  * A received frame that the tap holds: its hold becomes the transmit's reference. Its tag, if
- * it has one, was recorded when it came in. Return: the frame's length, or an errno.
+ * it has one, was recorded when it came in. Return: the frame's length, or some errno.
  */
 static __always_inline long ntzc_tx_take_received(const struct ntzc_tx_bounds *b,
 						  const struct ntzc_desc *d, struct m_buf **out)
@@ -219,15 +219,15 @@ static __always_inline long ntzc_tx_take_received(const struct ntzc_tx_bounds *b
 	u64 len;
 
 	if (unlikely(ntzc_tx_says_more(d, b->tail)))
-		return ntzc_tx_refuse_received(b, d);
+		return -EINVAL;
 	handle = READ_ONCE(d->handle);
 	if (unlikely(!ntzc_tx_holds(b, handle)))
-		return ntzc_tx_refuse_received(b, d);
+		return -EINVAL;
 	m = &b->bufs[handle & b->mask];
 	len = ntzc_tx_read_len(d);
 	if (unlikely(READ_ONCE(d->offset) != m->desc.offset || len != m->desc.len ||
 		     len > b->frame_max))
-		return ntzc_tx_refuse_received(b, d);
+		return -EINVAL;
 	WRITE_ONCE(b->held[handle & b->mask], NTZC_MARK_NONE);
 	*out = m;
 	return len;
@@ -252,7 +252,7 @@ ntzc_tx_take_run(const struct ntzc_tx_bounds *b, const struct ntzc_desc *d, unsi
 			break;
 		sum += len;
 	}
-	*err = len;
+	*err = own || likely(len >= 0) ? len : ntzc_tx_refuse_received(b, d);
 	*bytes = sum;
 	return at - m;
 }
