@@ -20,6 +20,7 @@ def main(library: str, interface: str, count: int, size: int) -> None:
     with pyntzc.open(interface, promisc=True, ring_size=4096, quota=3072) as tap:
         print("ready", flush=True)
         done = 0
+        delivered = []
         for mark, end in enumerate((2 * count, 3 * count, 4 * count), 1):
             while done < end:
                 batch = tap.recv(size, 0)
@@ -30,8 +31,10 @@ def main(library: str, interface: str, count: int, size: int) -> None:
                     done += n
                 if n < size:
                     time.sleep(_PAUSE_S)
+            delivered.append(tap.stats().received)
             getattr(marks, f"mark{mark}")()
-        print(done, heads.shape)
+        # read or not: the kernel may be ahead of us, by another number of frames at each mark
+        print("delivered", delivered[1] - delivered[0], delivered[2] - delivered[1], heads.shape)
 
 
 if __name__ == "__main__":
