@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -39,8 +40,8 @@ from emulation.qmp import Monitor
 from emulation.wire import Wire
 
 _CONSOLE_LINES = 40
-# What it says of an assertion of its own, on the console; seen with an IOMMU and QEMU 10.0.2.
-_EMULATOR_FAULT = "iotlb_to_section: Assertion"
+# How the warning begins that a machine died before anything of ours ran in it.
+BOOTED_AGAIN = "a machine died while booting, and was booted again"
 _POWEROFF_S = 60
 _POLL_S = 0.05
 
@@ -127,11 +128,10 @@ class VM:
         try:
             self._try_boot()
         except VMDied as error:
-            # Of the emulator's own mistakes, before anything of ours runs in the machine, the
-            # tests cannot tell anything.
-            if _EMULATOR_FAULT not in error.console:
-                raise
-            print(f"emulation: QEMU failed while booting, again: {error}", file=sys.stderr)
+            # Nothing of ours had run in it: that tells of the emulator, and of the kernel under
+            # an emulator that gets little time. Seen with QEMU 10.0.2: its assertion
+            # iotlb_to_section with an IOMMU, and an end without a word with 8 processors.
+            warnings.warn(f"{BOOTED_AGAIN}: {error}", stacklevel=2)
             self._closing = False
             self._dead.clear()
             self._try_boot()
@@ -194,8 +194,10 @@ class VM:
     def _start(self, layout: Layout) -> None:
         command = self._machine.vng(self.kernel.image, layout)
         layout.boot_script.write_text(self._machine.boot_script())
+        layout.qemu.write_text(self._machine.qemu_script())
+        layout.qemu.chmod(0o700)
         lifeline, self._lifeline = os.pipe()
-        with layout.console.open("wb") as console:
+        with layout.console.open("ab") as console:  # QEMU opens it once more, and writes too
             self._keeper = subprocess.Popen(
                 [sys.executable, "-I", keeper.__file__, str(lifeline), layout.folder, *command],
                 stdin=subprocess.DEVNULL,
