@@ -45,7 +45,7 @@ static void pause_if(int wanted)
 
 static void touch(const struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n)
 {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
 	for (unsigned int i = 0; i < n; i++)
 		sink = *(const unsigned char *)ntzc_tap_data(tap, &descs[i]);
 }
@@ -139,7 +139,7 @@ static unsigned int forward(void)
 /* One byte, as on receive: the frame's other bytes stay from before */
 static void fill(const struct ntzc_tap *tap, struct ntzc_desc *descs, unsigned int n)
 {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
 	for (unsigned int i = 0; i < n; i++) {
 		*(unsigned char *)ntzc_tap_tx_data(tap, &descs[i]) = 2;
 		descs[i].len = run.len;

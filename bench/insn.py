@@ -4,8 +4,7 @@
 Every instruction that the VM's one processor executes between two marks of a program is
 counted, interrupts, timer ticks and idling included. The programs are bench/insn.c and, for
 Python, bench/batch.py. Two runs of equal length follow each other; the figures are of both, and
-"again" is how much more the second took. The kernel may be some hundred frames ahead of the
-program at a mark, so its part is divided by the frames that it delivered.
+"again" is how much more the second took. What is divided by what: bench/cost.py.
 
 ``--check`` instead holds the hot path, which is what the program, the driver and the core
 execute, against bench/baseline.json: it may not grow. What the rest of the kernel does besides
@@ -17,12 +16,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.cost import Cost, runs
 from bench.lab import COUNTED_CLOCK, KERNEL_LINE, MODERATION_US, RING
 from bench.source import FRAME
 from bench.systems import ROOT, Programs
@@ -69,64 +68,34 @@ CASES = (
 
 @dataclass(frozen=True)
 class Figure:
-    """Instructions per packet of one measurement: of both runs together.
-
-    Attributes:
-        case: what was measured.
-        runs: each run's profile, and the frames that the kernel delivered in it.
-
-    """
+    """What was measured of a case."""
 
     case: Case
-    runs: tuple[tuple[Profile, int], ...]
-
-    def _parts(self, runs: tuple[tuple[Profile, int], ...]) -> list[float]:
-        """Return the shares of user, kernel, driver and core."""
-        owners = Counter[str]()
-        for profile, _ in runs:
-            owners.update(profile.by_owner)
-        delivered = sum(frames for _, frames in runs)
-        user = owners.pop("user") / (COUNT * len(runs))
-        driver, core = owners.pop("ntzc_igb", 0), owners.pop("ntzc", 0)
-        return [user, *(part / delivered for part in (owners.total(), driver, core))]
-
-    @property
-    def per_packet(self) -> float:
-        """All of them."""
-        return sum(self._parts(self.runs))
-
-    @property
-    def hot(self) -> float:
-        """Those of the hot path."""
-        user, _, driver, core = self._parts(self.runs)
-        return user + driver + core
+    cost: Cost
 
     @property
     def by_length(self) -> float:
-        """Those that could depend on a frame's length: the hot path, and the kernel's copying.
+        """Instructions that could depend on a frame's length: the hot path, and copying.
 
         What else the kernel does depends on how long the host takes to send a frame.
         """
-        copies = sum(
-            function.insns
-            for profile, _ in self.runs
-            for function in profile.functions
-            if function.owner == "kernel" and COPYING.search(function.name)
-        )
-        return self.hot + copies / sum(frames for _, frames in self.runs)
+        return self.cost.hot + self.cost.kernels(_copying)
 
     def row(self) -> str:
         """One line of the table."""
-        cells = [f"{part:8.1f}" for part in self._parts(self.runs)]
-        first, second = (sum(self._parts((run,))) for run in self.runs)
-        repeat = f"{100 * (second / first - 1):+7.2f}%"
-        head = f"{self.case.name:<16}{self.case.len_bytes:6}"
-        return f"{head}{self.per_packet:9.1f}{''.join(cells)}{repeat}"
+        cells = [f"{part:8.1f}" for part in self.cost.parts]
+        head = f"{self.case.name:<16}{self.case.len_bytes:6}{self.cost.total:9.1f}"
+        return f"{head}{''.join(cells)}{100 * self.cost.repeat:+7.2f}%"
 
     def table(self) -> str:
         """Return the second run by function."""
-        profile, delivered = self.runs[-1]
-        return profile.table(delivered)
+        run = self.cost.runs[-1]
+        return run.profile.table(run.delivered)
+
+
+def _copying(profile: Profile) -> int:
+    copies = (f for f in profile.functions if f.owner == "kernel" and COPYING.search(f.name))
+    return sum(function.insns for function in copies)
 
 
 HEAD = (
@@ -160,7 +129,7 @@ def _longer(name: str) -> Callable[[Figures], float]:
 
 
 def _cost(name: str) -> Callable[[Figures], float]:
-    return lambda found: found[name, 60].per_packet
+    return lambda found: found[name, 60].cost.total
 
 
 def _further_tap(found: Figures) -> float:
@@ -204,11 +173,9 @@ def measure(vm: VM, programs: Programs, iface: str, case: Case) -> Figure:
     run.wait(300).check()
     wire.drain()
     program = None if case.python else programs.client
-    told = re.search(rb"delivered (\d+) (\d+)", run.stdout)
-    assert told
-    delivered = (COUNT, COUNT) if case.what == "tx" else tuple(map(int, told.groups()))
     profiles = (vm.insn.between(1, 2, program), vm.insn.between(2, 3, program))
-    return Figure(case, tuple(zip(profiles, delivered, strict=True)))
+    parts = runs(profiles, COUNT, run.stdout, sends=case.what == "tx")
+    return Figure(case, Cost(parts, "ntzc_igb"))
 
 
 def _record(release: str, hot: dict[str, float]) -> None:
@@ -252,7 +219,7 @@ def _check(kernel: str, *, record: bool) -> bool:
         for case in CASES:
             if not case.python:
                 figure = measure(vm, programs, iface, case)
-                hot[f"{case.name} {case.len_bytes}"] = figure.hot
+                hot[f"{case.name} {case.len_bytes}"] = figure.cost.hot
                 print(figure.row(), flush=True)
     if record:
         _record(vm.kernel.release, hot)

@@ -5,22 +5,24 @@ Three cards, one of NTZC's driver, one of the stock driver, one for user space t
 VM of one processor whose every instruction is counted; the host offers all of them the same
 frames in the same way. A figure is what was executed between two marks of a program,
 interrupts and timer ticks included, divided by its packets. Start-up and first touches of
-pages come before the first mark; two runs of equal length follow each other, and the second
-counts: the first shows how well it repeats.
+pages come before the first mark; two runs of equal length follow each other, and what differs
+between them shows how well it repeats.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bench.cost import Cost, runs
 from bench.source import USUAL_LEN, Source
 from bench.systems import ROOT, Card, Case, PeerPrograms, System
 from emulation import kernels, modules
-from emulation.insn.counter import Profile
+from emulation.insn.counter import Place
 from emulation.vm import VM
 
 MODERATION_US = 8000  # some 100 frames an interrupt and more, at the rate that the host offers
@@ -36,8 +38,18 @@ KERNEL_LINE = (
 )
 # An instruction takes 2^0 ns, so that a busy host does not make for more timers and interrupts.
 COUNTED_CLOCK = ("-icount", "shift=0,sleep=on")
+# What a driver does once in a while, however many packets there are.
+_RARE = r"stats|watchdog|link|irq_on$"
 _KNOWN_ROUNDS = 2000
 _KNOWN_LEN = 1000
+
+
+def of(counts: Mapping[Place, int], owners: Collection[str], but: str = "$^") -> int:
+    """Return how many of *counts* are of functions of *owners*, but of those named so."""
+    kept = (
+        n for (owner, name), n in counts.items() if owner in owners and not re.search(but, name)
+    )
+    return sum(kept)
 
 
 class CounterError(Exception):
@@ -67,11 +79,12 @@ class Record:
         interrupts: of devices, timers and processors.
         atomics: instructions with a lock prefix, and exchanges with memory.
         copied_bytes: what the kernel's routines for copying were asked to copy.
-        mmio: accesses to device registers, by modules or by user space.
+        mmio: accesses to device registers, by the card's driver or by user space.
         mmio_reads: of those, reads.
+        mmio_reads_hot: of those, where packets are dealt with: all but the once in a while.
         mmio_writes: and writes.
-        packets: between the two marks.
-        repeat: how much more the counted run took than the one before it, as a fraction.
+        packets: of both runs, as the program counts.
+        repeat: how much more the second run took than the first, as a fraction.
         steady: whether that is at most one percent.
         attempts: how often the case was run; the steadiest counts.
 
@@ -97,6 +110,7 @@ class Record:
     copied_bytes: float
     mmio: float
     mmio_reads: float
+    mmio_reads_hot: float
     mmio_writes: float
     packets: int
     repeat: float
@@ -179,30 +193,28 @@ class Lab:
         """Run one case, again if its two runs differ; the steadiest of *attempts* counts."""
         self._fit(case.frame_len)
         self._count_for(system)
-        found: list[tuple[float, Profile]] = []
-        while len(found) < attempts and all(abs(repeat) > STEADY for repeat, _ in found):
-            self._run(system, case)
-            first, second = self.vm.insn.between(1, 2), self.vm.insn.between(2, 3)
-            found.append((second.total / first.total - 1, second))
-        repeat, profile = min(found, key=lambda each: abs(each[0]))
-        return self._record(system, case, profile, repeat, len(found))
+        found: list[Cost] = []
+        while len(found) < attempts and all(abs(cost.repeat) > STEADY for cost in found):
+            said = self._run(system, case)
+            profiles = self.vm.insn.between(1, 2), self.vm.insn.between(2, 3)
+            parts = runs(profiles, case.count, said, sends=case.direction == "tx")
+            found.append(Cost(parts, system.card.driver))
+        return self._record(system, case, min(found, key=lambda c: abs(c.repeat)), len(found))
 
-    def _record(
-        self, system: System, case: Case, profile: Profile, repeat: float, attempts: int
-    ) -> Record:
-        owners = dict(profile.by_owner)
-        driver = system.card.driver
-        user, drv, core = (owners.pop(name, 0) for name in ("user", driver, "ntzc"))
-        n = case.count
-        mmio = profile.mmio_reads + profile.mmio_writes
+    def _record(self, system: System, case: Case, cost: Cost, attempts: int) -> Record:
+        syscalls = sum(run.profile.syscalls for run in cost.runs) / cost.packets
+        # not what other cards' drivers do meanwhile
+        drives = ("user", system.card.driver)
+        reads = cost.kernels(lambda p: of(p.mmio_reads, drives))
+        hot_reads = cost.kernels(lambda p: of(p.mmio_reads, drives, _RARE))
+        writes = cost.kernels(lambda p: of(p.mmio_writes, drives))
         return Record(
             system.name, system.setup, self._command(system, case), self.vm.kernel.release,
-            driver, case.direction, case.frame_len, case.batch, case.taps, user / n,
-            sum(owners.values()) / n, drv / n, core / n, profile.total / n,
-            profile.syscalls / n, profile.interrupts / n,
-            sum(profile.atomics.values()) / n, profile.copied_bytes / n, mmio / n,
-            profile.mmio_reads / n, profile.mmio_writes / n, n, repeat, abs(repeat) <= STEADY,
-            attempts,
+            system.card.driver, case.direction, case.frame_len, case.batch, case.taps, *cost.parts,
+            cost.total, syscalls, cost.kernels(lambda p: p.interrupts),
+            cost.kernels(lambda p: sum(p.atomics.values())), cost.kernels(lambda p: p.copied_bytes),
+            reads + writes, reads, hot_reads, writes, cost.packets, cost.repeat,
+            abs(cost.repeat) <= STEADY, attempts,
         )  # fmt: skip
 
     def _place(self, card: Card) -> str:
@@ -229,7 +241,8 @@ class Lab:
             self.vm.insn.watch(user_mmio=wanted)
             self._user_mmio = wanted
 
-    def _run(self, system: System, case: Case) -> None:
+    def _run(self, system: System, case: Case) -> bytes:
+        """Run one case; return what the program said."""
         card = system.card
         wire = self.vm.wires[card]
         assert wire
@@ -244,6 +257,7 @@ class Lab:
             self._source.feed(run, card, case.frame_len, system.slowness)
         run.wait(600).check()
         wire.drain()
+        return run.stdout
 
 
 @contextmanager

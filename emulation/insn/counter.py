@@ -15,9 +15,9 @@ from pathlib import Path
 from emulation.cache import REPOSITORY, locked
 
 _SOURCES = Path(__file__).parent
-_RECORD = struct.Struct("<IIIIQQ")
+_RECORD = struct.Struct("<IIII")
 _COUNT = struct.Struct("<QQQ")
-_INSNS, _ATOMICS, _WATCHED = range(3)  # kinds of counts
+_INSNS, _ATOMICS, _WATCHED, _READS, _WRITES = range(5)  # kinds of counts
 _MAGIC = 0x4E544943
 _KERNEL_START = 1 << 63
 _CFLAGS = ("-O2", "-Wall", "-Wextra", "-Werror")
@@ -39,6 +39,10 @@ _COPIES = {
     "csum_partial_copy_generic": "rdx",
     "rep_movs_alternative": "rcx",
 }
+
+
+Place = tuple[str, str]
+"""An owner (``user``, ``kernel`` or a module) and a function of its."""
 
 
 class InsnError(Exception):
@@ -128,7 +132,7 @@ class Profile:
 
     Attributes:
         functions: every function that executed anything, the largest first.
-        mmio_reads: device register reads by modules, if they were counted.
+        mmio_reads: reads of device registers, by owner and function, if they were counted.
         mmio_writes: likewise, writes.
         atomics: instructions with a lock prefix and exchanges with memory, by owner.
         syscalls: system calls begun, if they were watched: :meth:`Counter.watch`.
@@ -138,8 +142,8 @@ class Profile:
     """
 
     functions: tuple[Function, ...] = field(repr=False)
-    mmio_reads: int
-    mmio_writes: int
+    mmio_reads: dict[Place, int] = field(default_factory=dict, repr=False)
+    mmio_writes: dict[Place, int] = field(default_factory=dict, repr=False)
     atomics: dict[str, int] = field(default_factory=dict)
     syscalls: int = 0
     interrupts: int = 0
@@ -212,8 +216,6 @@ class _Interval:
 
     mark: int
     counts: bytes
-    mmio_reads: int
-    mmio_writes: int
 
 
 class Counter:
@@ -284,32 +286,32 @@ class Counter:
         data = self._path.read_bytes()
         offset = 0
         while offset < len(data):
-            magic, mark, counts, _, reads, writes = _RECORD.unpack_from(data, offset)
+            magic, mark, counts, _ = _RECORD.unpack_from(data, offset)
             if magic != _MAGIC:
                 raise InsnError(f"{self._path} is damaged at {offset}")
             offset += _RECORD.size
             end = offset + counts * _COUNT.size
-            yield _Interval(mark, data[offset:end], reads, writes)
+            yield _Interval(mark, data[offset:end])
             offset = end
 
 
 def _profile(symbols: Symbols, intervals: list[_Interval]) -> Profile:
-    insns: Tally[tuple[str, str]] = Tally()
-    atomics: Tally[str] = Tally()
-    watched: Tally[str] = Tally()
+    insns, reads, writes = Tally[Place](), Tally[Place](), Tally[Place]()
+    atomics, watched = Tally[str](), Tally[str]()
+    by_place = {_INSNS: insns, _READS: reads, _WRITES: writes}
     for interval in intervals:
         for address, kind, amount in _COUNT.iter_unpack(interval.counts):
             owner, name = symbols.name(address)
-            if kind == _INSNS:
-                insns[owner, name] += amount
+            if kind in by_place:
+                by_place[kind][owner, name] += amount
             elif kind == _ATOMICS:
                 atomics[owner] += amount
             elif kind == _WATCHED:
                 watched[name] += amount
     return Profile(
-        tuple(Function(*key, amount) for key, amount in insns.most_common()),
-        sum(interval.mmio_reads for interval in intervals),
-        sum(interval.mmio_writes for interval in intervals),
+        tuple(Function(*place, amount) for place, amount in insns.most_common()),
+        dict(reads),
+        dict(writes),
         dict(atomics),
         watched[_SYSCALL],
         sum(n for name, n in watched.items() if _INTERRUPT.fullmatch(name)),

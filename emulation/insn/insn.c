@@ -5,9 +5,8 @@
  * Whenever the guest executes a mark (marker.h), what was executed since the mark
  * before is appended to the file given as out=FILE:
  *
- *	u32 magic, u32 mark's id, u32 counts, u32 0, u64 MMIO reads,
- *	u64 MMIO writes, then for each that has changed: u64 address, u64 kind,
- *	u64 by how much.
+ *	u32 magic, u32 mark's id, u32 counts, u32 0, then for each that has
+ *	changed: u64 address, u64 kind, u64 by how much.
  *
  * Counts are of their own virtual CPU, inline and without a lock. The table of
  * counts is guarded by `lock`: translation and marks come from any virtual CPU's
@@ -37,12 +36,13 @@ enum kind {
 	INSNS,
 	ATOMICS,
 	WATCHED,
+	MMIO_READS,
+	MMIO_WRITES,
 };
 
-/* The scoreboard's element: a counter for each count, and the MMIO counters. */
+/* The scoreboard's element: a counter for each count. */
 struct counters {
-	uint64_t insns[MAX_BLOCKS];
-	uint64_t mmio[2];		/* by qemu_plugin_mem_is_store() */
+	uint64_t of[MAX_BLOCKS];
 };
 
 struct block {
@@ -53,7 +53,6 @@ struct block {
 
 struct record {
 	uint32_t magic, id, blocks, zero;
-	uint64_t mmio[2];
 };
 
 int qemu_plugin_version = QEMU_PLUGIN_VERSION;
@@ -63,7 +62,6 @@ static struct qemu_plugin_scoreboard *score;
 static struct block blocks[MAX_BLOCKS];
 static uint32_t block_count;
 static uint32_t slots[HASH_SLOTS];	/* a block's index + 1, or 0 */
-static uint64_t mmio_seen[2];
 static FILE *out;
 static char watch_path[4096];
 static bool count_mmio;
@@ -74,14 +72,7 @@ static void start(qemu_plugin_id_t id);
 static qemu_plugin_u64 block_counter(uint32_t index)
 {
 	return (qemu_plugin_u64) {
-		score, offsetof(struct counters, insns) + index * sizeof(uint64_t)
-	};
-}
-
-static qemu_plugin_u64 mmio_counter(bool store)
-{
-	return (qemu_plugin_u64) {
-		score, offsetof(struct counters, mmio) + store * sizeof(uint64_t)
+		score, offsetof(struct counters, of) + index * sizeof(uint64_t)
 	};
 }
 
@@ -129,7 +120,7 @@ static void write_or_die(const void *data, size_t len)
 static void on_mark(unsigned int vcpu, void *data)
 {
 	static uint64_t changed[MAX_BLOCKS][3];
-	struct record record = { MAGIC, (uint32_t)(uintptr_t)data, 0, 0, {} };
+	struct record record = { MAGIC, (uint32_t)(uintptr_t)data, 0, 0 };
 	uint64_t now;
 
 	(void)vcpu;
@@ -143,11 +134,6 @@ static void on_mark(unsigned int vcpu, void *data)
 		changed[record.blocks++][2] = now - blocks[i].seen;
 		blocks[i].seen = now;
 	}
-	for (int store = 0; store < 2; store++) {
-		now = qemu_plugin_u64_sum(mmio_counter(store));
-		record.mmio[store] = now - mmio_seen[store];
-		mmio_seen[store] = now;
-	}
 	write_or_die(&record, sizeof(record));
 	write_or_die(changed, record.blocks * sizeof(changed[0]));
 	fflush(out);
@@ -158,13 +144,10 @@ static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info,
 		      uint64_t vaddr, void *data)
 {
 	struct qemu_plugin_hwaddr *hwaddr = qemu_plugin_get_hwaddr(info, vaddr);
-	qemu_plugin_u64 counter;
+	enum kind kind = qemu_plugin_mem_is_store(info) ? MMIO_WRITES : MMIO_READS;
 
-	(void)data;
-	if (!hwaddr || !qemu_plugin_hwaddr_is_io(hwaddr))
-		return;
-	counter = mmio_counter(qemu_plugin_mem_is_store(info));
-	qemu_plugin_u64_add(counter, vcpu, 1);
+	if (hwaddr && qemu_plugin_hwaddr_is_io(hwaddr))
+		qemu_plugin_u64_add(counter_of((uintptr_t)data, kind), vcpu, 1);
 }
 
 /* The list of what is watched is there: translate everything anew, and find it. */
@@ -235,7 +218,7 @@ static void instrument(struct qemu_plugin_insn *insn, uint64_t vaddr)
 		instrument_watched(insn);
 	if (may_access(vaddr))
 		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS,
-						 QEMU_PLUGIN_MEM_RW, NULL);
+						 QEMU_PLUGIN_MEM_RW, (void *)(uintptr_t)vaddr);
 	if (is_atomic(insn))
 		qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn,
 								    QEMU_PLUGIN_INLINE_ADD_U64,

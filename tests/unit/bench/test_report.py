@@ -16,7 +16,15 @@ Record = dict[str, Any]
 def record(system: str, direction: str, frame_len: int, total: float, **more: Any) -> Record:
     """A record with a cost, all else being usual."""
     counts = ("user", "kernel", "driver", "core")
-    rest = ("syscalls", "interrupts", "atomics", "copied_bytes", "mmio", "mmio_reads")
+    rest = (
+        "syscalls",
+        "interrupts",
+        "atomics",
+        "copied_bytes",
+        "mmio",
+        "mmio_reads",
+        "mmio_reads_hot",
+    )
     usual: Record = {f"insn_{part}": total / 4 for part in counts} | dict.fromkeys(rest, 0.5)
     usual |= {"system": system, "direction": direction, "frame_len": frame_len, "batch": 64}
     usual |= {"taps": 1, "insn_total": total, "mmio_writes": 0.25, "packets": 8192}

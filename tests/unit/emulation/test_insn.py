@@ -85,10 +85,10 @@ def test_calls_interrupts_and_copies_of_the_kernel_alone_are_watched() -> None:
     }
 
 
-def written(mark: int, counts: Iterable[tuple[int, int, int]], reads: int = 0) -> bytes:
+def written(mark: int, counts: Iterable[tuple[int, int, int]]) -> bytes:
     """What the plugin writes at a mark."""
     lines = list(counts)
-    head = struct.pack("<IIIIQQ", 0x4E544943, mark, len(lines), 0, reads, 0)
+    head = struct.pack("<IIII", 0x4E544943, mark, len(lines), 0)
     return head + b"".join(struct.pack("<QQQ", *line) for line in lines)
 
 
@@ -118,13 +118,18 @@ def test_counts_are_told_apart_by_kind_and_owner(counter: Callable[..., Counter]
         (0xFFFFFFFF81002040, 2, 1),
         (0xFFFFFFFF81003000, 2, 1000),
         (0xFFFFFFFF81003100, 2, 24),
+        (0xFFFFFFFFC0002008, 3, 4),
+        (0x400000, 3, 6),
+        (0xFFFFFFFFC0002008, 4, 7),
     ]
     before = written(1, [(0x400000, 0, 999)])
-    profile = counter(before, written(2, counts, reads=4)).between(1, 2)
+    profile = counter(before, written(2, counts)).between(1, 2)
     assert profile.by_owner == {"user": 70, "kernel": 20, "ntzc": 10}
     assert profile.atomics == {"user": 3, "ntzc": 2}
     assert (profile.syscalls, profile.interrupts, profile.copied_bytes) == (5, 2, 1024)
-    assert (profile.total, profile.mmio_reads) == (100, 4)
+    assert profile.total == 100
+    assert {owner: n for (owner, _), n in profile.mmio_reads.items()} == {"user": 6, "ntzc": 4}
+    assert list(profile.mmio_writes.values()) == [7]
 
 
 def test_the_list_of_what_is_watched_is_written_for_the_plugin(
