@@ -143,7 +143,7 @@ static __always_inline void ntzc_chan_fill(const struct ntzc_chan *c, struct ntz
 	struct m_buf **end = m + n;
 
 	/* short bodies: the loop's own work would be a fifth */
-#pragma GCC unroll 4
+#pragma GCC unroll 8
 	for (; m != end; m++, d++) {
 		struct m_buf *one = *m;
 		u32 handle = ntzc_desc_copy(d, &one->desc);
@@ -207,7 +207,7 @@ static __always_inline struct m_buf **ntzc_chan_take_all(struct ntzc_chan *c, co
 	struct m_buf *bufs = pool->bufs;
 	unsigned int bad = 0;
 
-#pragma GCC unroll 4
+#pragma GCC unroll 8
 	for (; release != end; release++) {
 		u32 handle = READ_ONCE(*release), *mark = &held[handle & mask];
 		struct m_buf *m = &bufs[handle & mask];
