@@ -17,6 +17,7 @@ from .conftest import Bench
 pytestmark = pytest.mark.injection
 
 STEP, SMALL_STEP = 9, 1  # between the failures of a probe
+PERCENT = 5  # of allocations fail; a tap takes some twenty, and some taps shall come to be
 
 
 @pytest.fixture
@@ -35,6 +36,9 @@ def test_a_probe_survives_each_failure(
     """Hostile case 60: the driver's, from the first allocation on."""
     card = bench.vm.pci(0)
     driver = "/sys/bus/pci/drivers/ntzc_igb"
+    # Where the interpreter of ACPI's methods runs out of memory, it frees what it still uses:
+    # the kernel's own fault (seen with 6.12), and no longer the driver's probe.
+    injection.spare("acpi_pci_irq_find_prt_entry")
     step = SMALL_STEP if request.config.getoption("--full") else STEP
     bench.vm.write_file(f"{driver}/unbind", card.encode())
     try:
@@ -52,7 +56,7 @@ def test_taps_survive_random_failures_under_traffic(
     bench: Bench, injection: Any, kind: str
 ) -> None:
     """Hostile case 81."""
-    injection.start(kind, 20)
+    injection.start(kind, PERCENT)
     failed, worked = bench.vm.guest.fetch(injection.use_taps(bench.near, bench.peer, 150))
     injection.stop()
     assert failed > 0 and worked > 0, (failed, worked)

@@ -39,9 +39,20 @@ def start(kind: str, percent: int) -> None:
     _set(kind, probability=percent)
 
 
+def spare(function: str) -> None:
+    """Have nothing fail that this function of the kernel asks for, or causes."""
+    symbols = Path("/proc/kallsyms").read_text().splitlines()
+    places = sorted((int(address, 16), name) for address, _, name, *_ in map(str.split, symbols))
+    begin = next(address for address, name in places if name == function)
+    end = next(address for address, _ in places if address > begin)
+    for kind in KINDS:
+        _set(kind, stacktrace_depth=DEPTH, reject_start=hex(begin), reject_end=hex(end))
+
+
 def stop() -> None:
     for kind in KINDS:
         _set(kind, probability=0, require_start=0, require_end=2**64 - 1)
+        _set(kind, reject_start=0, reject_end=0)
 
 
 def use_taps(name: str, peer: str, rounds: int) -> tuple[int, int]:
