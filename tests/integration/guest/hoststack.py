@@ -13,6 +13,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 
 import abi
@@ -45,14 +46,16 @@ def ping(address: str, count: int = 5, size: int = 56, timeout_s: float = 5) -> 
     answered = 0
     payload = bytes(i & 0xFF for i in range(size))
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as s:
-        s.settimeout(patience(timeout_s))
         s.connect((address, 0))
         for n in range(count):
             head = struct.pack("!BBHHH", 8, 0, 0, os.getpid() & 0xFFFF, n)
             checksum = _checksum(head + payload)
             s.send(head[:2] + struct.pack("!H", checksum) + head[4:] + payload)
+            # what else comes, as of ports that nobody listens to, makes nobody wait longer
+            deadline = time.monotonic() + patience(timeout_s)
             with contextlib.suppress(TimeoutError, OSError):
-                while True:
+                while (left := deadline - time.monotonic()) > 0:
+                    s.settimeout(left)
                     got = s.recv(65536)[20:]
                     if got[0] == 0 and got[4:8] == head[4:8]:
                         answered += got[8:] == payload
