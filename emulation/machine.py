@@ -68,13 +68,9 @@ class Layout:
         """The socket on which QEMU calls us for the agent's port."""
         return self.folder / "agent"
 
-    def host_end(self, index: int) -> Path:
-        """Return the host's end of wire *index*."""
-        return self.folder / f"h{index}"
-
-    def card_end(self, index: int) -> Path:
-        """Return QEMU's end of wire *index*."""
-        return self.folder / f"q{index}"
+    def wire(self, index: int) -> Path:
+        """Return the socket on which QEMU calls us for wire *index*."""
+        return self.folder / f"w{index}"
 
 
 @dataclass(frozen=True)
@@ -145,19 +141,16 @@ class Machine:
             if i in hub_of:
                 words += ["-netdev", f"hubport,id=net{i},hubid={hub_of[i]}"]
             else:
-                words += ["-netdev", self._datagram(f"net{i}", i, layout)]
+                words += ["-netdev", self._wire(f"net{i}", i, layout)]
         for hub, (first, _) in enumerate(self.cross):
             if self.taps:
-                words += ["-netdev", self._datagram(f"tap{hub}", first, layout)]
+                words += ["-netdev", self._wire(f"tap{hub}", first, layout)]
                 words += ["-netdev", f"hubport,id=hub{hub},hubid={hub},netdev=tap{hub}"]
         return words
 
     @staticmethod
-    def _datagram(ident: str, wire: int, layout: Layout) -> str:
-        return (
-            f"dgram,id={ident},local.type=unix,local.path={layout.card_end(wire)},"
-            f"remote.type=unix,remote.path={layout.host_end(wire)}"
-        )
+    def _wire(ident: str, wire: int, layout: Layout) -> str:
+        return f"stream,id={ident},server=off,addr.type=unix,addr.path={layout.wire(wire)}"
 
     def kernel_line(self) -> str:
         """Return what the kernel is told beyond what virtme-ng tells it."""

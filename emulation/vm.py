@@ -163,7 +163,7 @@ class VM:
         self.console = layout.console
         with self._listener(layout.qmp) as qmp, self._listener(layout.agent) as agent:
             for i in self._machine.wired():
-                wire = Wire(layout.host_end(i), layout.card_end(i), self._died, self.kernel.pace)
+                wire = Wire(layout.wire(i), self._died, self.kernel.pace)
                 self.wires[i] = wire
                 self._cleanup.callback(wire.close)
             self._start(layout)
