@@ -522,6 +522,7 @@ void ntzc_tx_door_destroy(struct ntzc_tap *tap);
 bool ntzc_tx_door_rest(struct ntzc_tap *tap, int err);
 int ntzc_tx_door_run(struct ntzc_tap *tap);
 bool ntzc_tx_door_offers(const struct ntzc_tap *tap);
+bool ntzc_tx_door_full(const struct ntzc_tap *tap);
 
 /* map.c */
 struct ntzc_mapping *ntzc_map_get(struct ntzc_pool *pool, struct ntzc_port *port);

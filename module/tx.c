@@ -525,6 +525,8 @@ bool ntzc_tx_can_send(const struct ntzc_tap *tap)
 			return false;
 	if (!pool)
 		return true;
+	if (ntzc_tx_door_full(tap))
+		return false;
 	return READ_ONCE(pool->n_free) || ntzc_tx_door_offers(tap);
 }
 
@@ -620,20 +622,23 @@ void ntzc_tx_complete(struct ntzc_queue *q, struct m_buf **m, unsigned int n, in
 	WRITE_ONCE(q->tx_done, q->tx_done + n);
 	if (unlikely(status))
 		q->tx_failed += n;
-	smp_mb(); /* the driver's freed slots come first; pairs with that in ntzc_tx_transmit() */
+	/*
+	 * The driver's freed slots, and tx_done, come first; pairs with those in
+	 * ntzc_tx_transmit(), ntzc_tx_door_follows() and ntzc_stack_wait()
+	 */
+	smp_mb();
 	if (unlikely(READ_ONCE(q->tx_full)))
 		WRITE_ONCE(q->tx_full, false);
 	for (i = 0; i < n; i += run) {
 		run = ntzc_tx_alike(m + i, n - i);
 		ntzc_tx_land(q, m[i]->pool, m + i, run, status);
 	}
-	if (wq_has_sleeper(&q->tx_wait))
-		wake_up_interruptible_poll(&q->tx_wait, EPOLLOUT | EPOLLWRNORM);
-	/* after the barrier in wq_has_sleeper(); pairs with smp_mb() in ntzc_tx_door_wait() */
 	if (unlikely(READ_ONCE(q->tx_behind)))
 		ntzc_tx_resume(q);
-	/* likewise; pairs with smp_mb() in ntzc_stack_wait() */
 	if (unlikely(READ_ONCE(ntzc_port_host_queue(q->port)->tx_full)))
 		ntzc_stack_completed(q->port);
+	/* last: there is room in the rings by now */
+	if (wq_has_sleeper(&q->tx_wait))
+		wake_up_interruptible_poll(&q->tx_wait, EPOLLOUT | EPOLLWRNORM);
 }
 EXPORT_SYMBOL_GPL(ntzc_tx_complete);

@@ -75,6 +75,15 @@ bool ntzc_tx_door_offers(const struct ntzc_tap *tap)
 	return door->rings && READ_ONCE(door->free_prod) != READ_ONCE(door->rings->free.cons);
 }
 
+/** ntzc_tx_door_full() - Return: whether there is no room until the ring is served, by itself. */
+bool ntzc_tx_door_full(const struct ntzc_tap *tap)
+{
+	const struct ntzc_tx_door *door = &tap->tx_door;
+
+	return door->rings && !ntzc_ring_asks(&door->rings->tx) &&
+	       ntzc_ring_filled(&door->rings->tx, READ_ONCE(door->tx_cons)) > door->mask;
+}
+
 /* Send what the program put in the ring. Under hold_lock. Return: 0, or why it is still there. */
 static int ntzc_tx_door_send(struct ntzc_tap *tap)
 {
@@ -87,7 +96,7 @@ static int ntzc_tx_door_send(struct ntzc_tap *tap)
 	if (unlikely(n > door->mask + 1)) {
 		/* the index is spoiled: none of the entries means anything */
 		door->bad_submit++;
-		door->tx_cons += n;
+		WRITE_ONCE(door->tx_cons, door->tx_cons + n);
 		ntzc_ring_consume(ring, door->tx_cons);
 		return 0;
 	}
@@ -103,7 +112,7 @@ static int ntzc_tx_door_send(struct ntzc_tap *tap)
 		}
 		if (sent < 0)
 			return sent;
-		door->tx_cons += sent;
+		WRITE_ONCE(door->tx_cons, door->tx_cons + sent);
 		left -= sent;
 		ntzc_ring_consume(ring, door->tx_cons);
 	}
@@ -123,7 +132,7 @@ static bool ntzc_tx_door_follows(struct ntzc_tap *tap, int err)
 	if (place <= READ_ONCE(q->tx_done))
 		return false;
 	WRITE_ONCE(q->tx_behind, true);
-	smp_mb(); /* pairs with the barrier before ntzc_tx_resume() */
+	smp_mb(); /* pairs with that in ntzc_tx_complete() */
 	return place > READ_ONCE(q->tx_done);
 }
 

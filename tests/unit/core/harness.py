@@ -524,6 +524,14 @@ class Tap:
         """Return whether it was woken since."""
         return bool(self.core.lib.tap_woken(self._t))
 
+    def sleep_tx(self) -> None:
+        """Have somebody wait for room to send."""
+        self.core.lib.tap_sleep_tx(self._t)
+
+    def woken_tx(self) -> bool:
+        """Return whether it was woken since."""
+        return bool(self.core.lib.tap_woken_tx(self._t))
+
     def sleep_drain(self) -> None:
         """Have somebody wait for the card to be done with the tap's own buffers."""
         self.core.lib.tap_sleep_drain(self._t)

@@ -395,6 +395,34 @@ def test_poll_says_writable_while_a_free_buffer_waits_in_the_ring(stage: Stage) 
     assert tap.can_send()
 
 
+def test_poll_waits_for_room_in_a_ring_that_will_be_served(stage: Stage) -> None:
+    """Who forwards faster than the card sends must not look again and again in vain."""
+    card, tap, rings = sender(stage, n_bufs=4)
+    card.receive(0, frames(5, seed=5))
+    first, *rest = [Desc(d.handle, d.offset, d.len) for d in tap.read(5)]
+    assert tap.submit([first]) == 1
+    assert not rings.asks()
+    rings.send(rest[:3])
+    assert tap.can_send()
+    rings.send(rest[3:])
+    assert rings.pending() == rings.size
+    assert not tap.can_send()
+    tap.sleep_tx()
+    card.complete(0, 1, 0, False)
+    assert tap.woken_tx()
+    assert rings.pending() == 0
+    assert tap.can_send()
+
+
+def test_poll_says_writable_where_the_program_has_to_kick(stage: Stage) -> None:
+    _, tap, rings = sender(stage, n_bufs=4)
+    descs = filled(tap, rings, 3)
+    rings.send([*descs, descs[0]])
+    assert rings.asks()
+    assert rings.pending() == rings.size
+    assert tap.can_send()
+
+
 # ---- busy polling ----
 
 

@@ -183,6 +183,8 @@ uint32_t tap_marks(const struct ntzc_tap *tap, bool tx, uint32_t *handles, uint3
 /* sleep until readable; returns whether the reader was woken since it slept */
 void tap_sleep(struct ntzc_tap *tap);
 bool tap_woken(struct ntzc_tap *tap);
+void tap_sleep_tx(struct ntzc_tap *tap);
+bool tap_woken_tx(struct ntzc_tap *tap);
 
 /* the same until nothing of the tap's own is in flight */
 void tap_sleep_drain(struct ntzc_tap *tap);

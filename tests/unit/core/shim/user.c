@@ -340,6 +340,17 @@ bool tap_woken(struct ntzc_tap *tap)
 	return tap->rx_wait.wakeups;
 }
 
+void tap_sleep_tx(struct ntzc_tap *tap)
+{
+	tap->targets[0].queue->tx_wait.sleepers = 1;
+	tap->targets[0].queue->tx_wait.wakeups = 0;
+}
+
+bool tap_woken_tx(struct ntzc_tap *tap)
+{
+	return tap->targets[0].queue->tx_wait.wakeups;
+}
+
 void tap_sleep_drain(struct ntzc_tap *tap)
 {
 	tap->tx_pool->idle_wait.sleepers = 1;
