@@ -87,7 +87,7 @@ struct ntzc_igb_chip {
  * @eitr: its number among EITR
  * @first: the first queue that it serves; the others follow at igb->n_vectors
  * @n_queues: that it serves
- * @frames: taken since the interrupt was last unmasked
+ * @frames: taken since the poll was last complete
  * @usecs: moderation that the card has
  * @name: of its interrupt
  */

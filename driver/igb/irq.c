@@ -67,25 +67,26 @@ void ntzc_igb_irq_moderate(struct ntzc_igb *igb)
 		ntzc_igb_write_eitr(&igb->vectors[i], igb->rx_usecs);
 }
 
+/* What a poll cycle brought tells how long the next interrupt may wait, if that is wanted */
 static void ntzc_igb_adapt(struct ntzc_igb_vector *vec)
 {
-	u32 usecs = vec->igb->rx_usecs;
+	u32 usecs = vec->igb->rx_usecs, frames = vec->frames;
 
-	if (vec->frames >= NTZC_IGB_BUSY_FRAMES)
+	vec->frames = 0;
+	if (!READ_ONCE(vec->igb->adaptive))
+		return;
+	if (frames >= NTZC_IGB_BUSY_FRAMES)
 		usecs = NTZC_IGB_BUSY_USECS;
-	else if (vec->frames <= NTZC_IGB_IDLE_FRAMES)
+	else if (frames <= NTZC_IGB_IDLE_FRAMES)
 		usecs = NTZC_IGB_IDLE_USECS;
 	if (usecs != vec->usecs)
 		ntzc_igb_write_eitr(vec, usecs);
 }
 
-static void ntzc_igb_unmask(struct ntzc_igb_vector *vec)
+static void ntzc_igb_unmask(const struct ntzc_igb_vector *vec)
 {
 	struct ntzc_igb *igb = vec->igb;
 
-	if (READ_ONCE(igb->adaptive))
-		ntzc_igb_adapt(vec);
-	vec->frames = 0;
 	if (igb->irq_mode == NTZC_IGB_MSIX)
 		ntzc_igb_wr(igb, IGB_EIMS, vec->eims);
 	else
@@ -113,6 +114,9 @@ static int ntzc_igb_poll(struct napi_struct *napi, int budget)
 	vec->frames += done;
 	if (more || !budget)
 		return budget;
+	/* before the poll is complete: from then on another processor may poll */
+	if (likely(vec->live))
+		ntzc_igb_adapt(vec);
 	if (napi_complete_done(napi, done) && likely(vec->live))
 		ntzc_igb_unmask(vec);
 	return min_t(int, done, budget - 1);
