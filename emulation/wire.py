@@ -89,8 +89,9 @@ class Wire:
             try:
                 while done < len(data):
                     done += self._send_some(data[done:], timeout_s)
-            finally:
+            except BaseException:
                 self._unsent = data[done : _frame_end(data, done)]
+                raise
         return len(queue)
 
     def recv(self, timeout_s: float = 60) -> bytes:
