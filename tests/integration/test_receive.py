@@ -12,7 +12,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
 from .conftest import Bench
-from .frames import FLAGS, HANDLE, HASH, OFFSET, QUEUE, VLAN_TCI, frame
+from .frames import FLAGS, HANDLE, HASH, OFFSET, QUEUE, VLAN_TCI, flow_frame, flow_of, frame
 
 WINDOW = 256  # frames on their way at once: less than the tap's quota
 
@@ -125,11 +125,11 @@ def test_a_flow_stays_on_one_queue_and_flows_use_all_queues(bench: Bench, tap: A
     """Hostile case 77."""
     flows = range(64)
     for _ in range(3):
-        bench.wire.send_many(udp(f"10.1.1.{flow}", b"payload-of-the-flow") for flow in flows)
+        bench.wire.send_many(flow_frame(flow, flow) for flow in flows)
     descs = bench.vm.guest.fetch(tap.read_all(192))
     queues: dict[int, set[int]] = {}
     for desc in descs:
-        flow = tap.data(desc)[29]
+        flow, _ = flow_of(tap.data(desc))
         assert desc[HASH] != 0, "the hash of its addresses"
         queues.setdefault(flow, set()).add(desc[QUEUE])
     assert len(descs) == 192 and len(queues) == 64
