@@ -380,13 +380,19 @@ int ntzc_tap_release(struct ntzc_tap *tap, const __u32 *handles, unsigned int n)
 	return put < 0 ? -errno : (int)((size_t)put / sizeof(*handles));
 }
 
-/* Whether four descriptors are of received frames of a queue; @only: there is no other */
-static int ntzc_release_alike(const struct ntzc_desc *d, unsigned int queue, int only)
+/* Of eight descriptors: the bits that any handle has */
+static __u32 ntzc_any_handle(const struct ntzc_desc *d)
 {
-	if ((d[0].handle | d[1].handle | d[2].handle | d[3].handle) & NTZC_HANDLE_TX)
-		return 0;
-	return only || (d[0].queue == queue && d[1].queue == queue && d[2].queue == queue &&
-			d[3].queue == queue);
+	return d[0].handle | d[1].handle | d[2].handle | d[3].handle | d[4].handle |
+	       d[5].handle | d[6].handle | d[7].handle;
+}
+
+/* Of eight descriptors: the bits in which any queue differs from @queue */
+static __u32 ntzc_any_queue(const struct ntzc_desc *d, __u32 queue)
+{
+	return (d[0].queue ^ queue) | (d[1].queue ^ queue) | (d[2].queue ^ queue) |
+	       (d[3].queue ^ queue) | (d[4].queue ^ queue) | (d[5].queue ^ queue) |
+	       (d[6].queue ^ queue) | (d[7].queue ^ queue);
 }
 
 /* Descriptors from the first on that go back the same way, and whose queue's ring takes them */
@@ -399,8 +405,9 @@ static unsigned int ntzc_release_run(struct ntzc_tap *tap, const struct ntzc_des
 
 	*q = tx ? NULL : tap->by_queue[descs->queue];
 	/* one queue's received frames, mostly: with little work for each */
-	while (!tx && run + 4 <= n && ntzc_release_alike(descs + run, descs->queue, only))
-		run += 4;
+	while (!tx && run + 8 <= n && !(ntzc_any_handle(descs + run) & NTZC_HANDLE_TX) &&
+	       (only || !ntzc_any_queue(descs + run, descs->queue)))
+		run += 8;
 	while (run < n && (descs[run].handle & NTZC_HANDLE_TX) == tx &&
 	       (tx || descs[run].queue == descs->queue))
 		run++;
