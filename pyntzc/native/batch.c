@@ -263,100 +263,10 @@ static PyObject *batch_store(PyObject *self, PyObject *unused)
 	return batch_check(b) < 0 ? NULL : Py_NewRef(b->store);
 }
 
-/* memcpy() of a few bytes, as headers are, without a call; pieces may overlap */
-static inline void copy_short(unsigned char *to, const unsigned char *from, size_t n)
-{
-	if (n >= 8) {
-		memcpy(to, from, 8);
-		memcpy(to + n - 8, from + n - 8, 8);
-	} else if (n >= 4) {
-		memcpy(to, from, 4);
-		memcpy(to + n - 4, from + n - 4, 4);
-	} else if (n) {
-		to[0] = from[0];
-		to[n / 2] = from[n / 2];
-		to[n - 1] = from[n - 1];
-	}
-}
-
-/* The first bytes of each frame, one row a frame: what does not change from one to the next */
-struct rows {
-	const unsigned char *base;	/* of the mapping, in which all of them are */
-	uint64_t limit;			/* a whole row fits at offsets below this */
-	size_t width;
-};
-
-/*
- * Copy rows as long as they are whole. What a row costs is what an array of frames costs:
- * inlined for the widths that need no call. Return: where the first other one is.
- */
-static inline __attribute__((always_inline)) const struct ntzc_desc *
-rows_copy_width(const struct rows *rows, unsigned char *row, const struct ntzc_desc *desc,
-		const struct ntzc_desc *end, size_t width)
-{
-	const unsigned char *base = rows->base;
-	uint64_t limit = rows->limit;
-
-	/* short bodies: the loop's own work would be a fifth */
-#pragma GCC unroll 4
-	for (; desc != end; desc++, row += width) {
-		if (desc->len < width || desc->offset >= limit)
-			break;
-		if (width == 1)
-			*row = base[desc->offset];
-		else if (width <= 16)
-			copy_short(row, base + desc->offset, width);
-		else
-			memcpy(row, base + desc->offset, width);
-	}
-	return desc;
-}
-
-static __attribute__((noinline)) const struct ntzc_desc *
-rows_copy(const struct rows *rows, unsigned char *row, const struct ntzc_desc *desc,
-	  const struct ntzc_desc *end)
-{
-	if (rows->width == 1)
-		return rows_copy_width(rows, row, desc, end, 1);
-	if (rows->width <= 16)
-		return rows_copy_width(rows, row, desc, end, rows->width);
-	return rows_copy_width(rows, row, desc, end, rows->width);
-}
-
-/* Fill the rows of all frames, with zeros after a shorter one */
-static int gather(const struct batch *b, unsigned char *row, size_t width)
-{
-	const struct memory *m = b->memory;
-	const bool tx = b->n && b->descs->handle & NTZC_HANDLE_TX;
-	const uint64_t bytes = tx ? m->tx_bytes : m->rx_bytes;
-	const struct rows rows = { .base = tx ? m->tx : m->rx,
-				   .limit = width <= bytes ? bytes - width + 1 : 0,
-				   .width = width };
-	const struct ntzc_desc *desc = b->descs, *end = desc + b->n, *odd;
-
-	for (; desc != end; desc = odd + 1, row += width) {
-		const unsigned char *data;
-		size_t len;
-
-		odd = rows_copy(&rows, row, desc, end);
-		if (odd == end)
-			break;
-		row += (size_t)(odd - desc) * width;
-		len = odd->len < width ? odd->len : width;
-		data = memory_bytes(m, odd);
-		if (!data)
-			return -1;
-		memcpy(row, data, len);
-		memset(row + len, 0, width - len);
-	}
-	return 0;
-}
-
-static PyObject *batch_gather(PyObject *self, PyObject *arg)
+static PyObject *batch_bytes(PyObject *self, PyObject *arg)
 {
 	struct batch *b = (struct batch *)self;
 	Py_ssize_t width = PyLong_AsSsize_t(arg);
-	PyObject *out;
 
 	if (width < 0) {
 		if (!PyErr_Occurred())
@@ -364,18 +274,7 @@ static PyObject *batch_gather(PyObject *self, PyObject *arg)
 				     "a packet has no %zd bytes: ask for 0 or more", width);
 		return NULL;
 	}
-	if (batch_check(b) < 0)
-		return NULL;
-	if (width && b->n > PTRDIFF_MAX / width)
-		return PyErr_NoMemory();
-	out = PyByteArray_FromStringAndSize(NULL, b->n * width);
-	if (!out)
-		return NULL;
-	if (gather(b, (unsigned char *)PyByteArray_AsString(out), (size_t)width) < 0) {
-		Py_DECREF(out);
-		return NULL;
-	}
-	return out;
+	return batch_check(b) < 0 ? NULL : rows_array(b->memory, b->descs, b->n, width);
 }
 
 /* Copy a frame into a reserved buffer, and note its length and tag */
@@ -446,6 +345,31 @@ static PyObject *batch_forward(PyObject *self, PyObject *args)
 	return PyLong_FromLong(n);
 }
 
+/* Bytes for @room descriptors: those of a batch before, if they do, or new ones */
+static PyObject *store_take(struct memory *m, Py_ssize_t room)
+{
+	Py_ssize_t bytes = room * (Py_ssize_t)sizeof(struct ntzc_desc);
+	PyObject *store = m->spare;
+
+	if (!store || PyBytes_Size(store) != bytes)
+		return PyBytes_FromStringAndSize(NULL, bytes);
+	m->spare = NULL;
+	return store;
+}
+
+/* Nobody but a batch that dies had it, no array either: the next batch may write to it */
+static void store_give(struct memory *m, PyObject *store)
+{
+	PyObject *old = m->spare;
+
+	if (Py_REFCNT(store) > 1) {
+		Py_DECREF(store);
+		return;
+	}
+	m->spare = store;
+	Py_XDECREF(old);
+}
+
 PyObject *batch_create(PyTypeObject *cls, struct memory *m, PyTypeObject *frames, Py_ssize_t room)
 {
 	struct batch *b = (struct batch *)PyType_GenericAlloc(cls, 0);
@@ -454,7 +378,7 @@ PyObject *batch_create(PyTypeObject *cls, struct memory *m, PyTypeObject *frames
 		return NULL;
 	b->memory = (struct memory *)Py_NewRef((PyObject *)m);
 	b->cls = (PyTypeObject *)Py_NewRef((PyObject *)frames);
-	b->store = PyBytes_FromStringAndSize(NULL, room * (Py_ssize_t)sizeof(*b->descs));
+	b->store = store_take(m, room);
 	if (!b->store) {
 		Py_DECREF((PyObject *)b);
 		return NULL;
@@ -487,7 +411,8 @@ static void batch_dealloc(PyObject *self)
 			Py_DECREF(b->made[i]);
 	PyMem_Free(b->made);
 	Py_XDECREF(b->array);
-	Py_XDECREF(b->store);
+	if (b->store)
+		store_give(b->memory, b->store);
 	Py_DECREF((PyObject *)b->cls);
 	Py_DECREF((PyObject *)b->memory);
 	((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
@@ -505,8 +430,11 @@ static PyMethodDef batch_methods[] = {
 	  "_forward(function, target) -> int: hand what is left to ntzc_tap_forward." },
 	{ "_store", batch_store, METH_NOARGS,
 	  "_store() -> bytes: struct ntzc_desc of each frame, and room after them." },
-	{ "_gather", batch_gather, METH_O,
-	  "_gather(width): a bytearray of the first bytes of each frame, one after another." },
+	{ "bytes", batch_bytes, METH_O,
+	  "bytes($self, count, /)\n--\n\n"
+	  "Return a copy of the first *count* bytes of each packet.\n\n"
+	  "A numpy array of uint8, its shape is (packets, *count*); a packet that is shorter is\n"
+	  "filled up with zeros. Raises ReleasedError, ClosedError, ValueError." },
 	{ "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL },
 	{ "__enter__", batch_enter, METH_NOARGS, NULL },
 	/* called for each batch: without a tuple for its arguments */

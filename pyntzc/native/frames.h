@@ -37,6 +37,14 @@
 struct frame;
 struct batch;
 
+/* What arrays of frames' first bytes are cut out of: rows.c */
+struct block {
+	PyObject *array;		/* numpy's, (rows, width) over the store; NULL: none yet */
+	unsigned char *store;
+	Py_ssize_t width;		/* bytes in a row */
+	Py_ssize_t used, left;		/* rows */
+};
+
 struct memory {
 	PyObject_HEAD
 	struct ntzc_tap *tap;		/* NULL once destroyed */
@@ -49,6 +57,8 @@ struct memory {
 	PyObject *released_error, *closed_error, *view_error;
 	struct frame *viewed;		/* frames with views, pinned ones included */
 	struct batch *viewed_batches;	/* batches with views of the receive memory */
+	struct block block;		/* the last that was made */
+	PyObject *spare;		/* bytes, for the next batch's descriptors; or NULL */
 	unsigned int limit;		/* pending ones that are given back without being asked */
 	unsigned int n_pending;
 	struct ntzc_desc pending[PENDING_MAX];
@@ -97,6 +107,10 @@ static inline unsigned char *memory_bytes(const struct memory *m, const struct n
 	}
 	return (tx ? m->tx : m->rx) + desc->offset;
 }
+
+/* The first @width bytes of each frame, copied: an array of its own (@n, @width), or NULL */
+PyObject *rows_array(struct memory *m, const struct ntzc_desc *descs, Py_ssize_t n,
+		     Py_ssize_t width);
 
 /* A batch of class @cls with room for @room frames of class @frames, and with none */
 PyObject *batch_create(PyTypeObject *cls, struct memory *m, PyTypeObject *frames,

@@ -241,6 +241,8 @@ static void memory_dealloc(PyObject *self)
 
 	memory_flush(m);
 	memory_destroy(m);
+	Py_XDECREF(m->block.array);
+	Py_XDECREF(m->spare);
 	Py_XDECREF(m->released_error);
 	Py_XDECREF(m->closed_error);
 	Py_XDECREF(m->view_error);

@@ -77,16 +77,5 @@ class Batch(_frames.Batch[Packet]):
         start = int(desc["offset"])
         return self.pool[start : start + int(desc["len"])]
 
-    def bytes(self, count: int) -> NDArray[np.uint8]:
-        """Return a copy of the first *count* bytes of each packet.
-
-        The shape is (packets, *count*); a packet that is shorter is filled up with zeros.
-        """
-        arrays = _arrays or _numpy()  # a call saved where there are many batches
-        array: NDArray[np.uint8] = arrays.ndarray(
-            (len(self), count), arrays.BYTE, self._gather(count)
-        )
-        return array
-
     def __repr__(self) -> str:
         return f"<pyntzc.Batch of {len(self)} packets{', released' if self.released else ''}>"

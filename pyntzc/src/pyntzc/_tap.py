@@ -43,10 +43,14 @@ class Tap(Sender):
         got = self._memory.read(Batch, Packet, _PEEK, max_frames)
         if type(got) is Batch:
             return got
-        return self._recv(got, max_frames, deadline_of(timeout_s))
+        return self._recv(got, max_frames, timeout_s)
 
-    def _recv(self, got: Batch | int, max_frames: int, deadline: float | None) -> Batch:
+    def _recv(self, got: Batch | int, max_frames: int, timeout_s: float | None) -> Batch:
         """Go on where nothing waited, or an error came."""
+        if got == 0 and timeout_s == 0:  # who only looks need not know the time
+            self._memory.flush()
+            return self._memory.empty(Batch, Packet)
+        deadline = deadline_of(timeout_s)
         while got == 0:
             self._memory.flush()
             if not self._wait_to_receive(deadline):
@@ -58,12 +62,15 @@ class Tap(Sender):
 
     def batches(self, max_frames: int = BATCH, timeout_s: float | None = None) -> Iterator[Batch]:
         """Go through all packets in batches, until none comes for *timeout_s*."""
+        read = self._memory.read  # as recv(), without a call of it for each batch
         while True:
-            batch = self.recv(max_frames, timeout_s)
-            if not batch:
-                return
-            yield batch
-            del batch
+            got = read(Batch, Packet, _PEEK, max_frames)
+            if type(got) is not Batch:
+                got = self._recv(got, max_frames, timeout_s)
+                if not got:
+                    return
+            yield got
+            del got
 
     def packets(self, timeout_s: float | None = None) -> Iterator[Packet]:
         """Go through all packets one by one, until none comes for *timeout_s*."""

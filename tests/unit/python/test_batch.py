@@ -176,6 +176,20 @@ def test_closing_keeps_what_arrays_show(tap: pyntzc.Tap, batch: pyntzc.Batch) ->
         batch.descs  # noqa: B018 - the access is the test
 
 
+def test_copies_of_many_batches_are_each_their_own(card: FakeCard) -> None:
+    kept = []
+    with pyntzc.open("card") as tap:
+        for number in range(300):  # more than one block of rows
+            card.deliver(bytes([number % 256]) * 600, hash=number)
+            with tap.recv(1, 0) as batch:
+                kept.append((number, batch.descs, batch.bytes(500)))
+            del batch  # and the next one is where it was
+    for number, descs, rows in kept:
+        assert descs["hash"].tolist() == [number]
+        assert rows.tolist() == [[number % 256] * 500]
+        rows[:] = 0xFF  # seen by nobody else
+
+
 def test_an_empty_batch_has_empty_arrays(card: FakeCard) -> None:
     with pyntzc.open("card") as tap, tap.recv(timeout_s=0) as batch:
         assert len(batch.descs) == 0
@@ -221,6 +235,17 @@ class Program(RuleBasedStateMachine):
             if not (batch._made and batch[index].released):
                 frame = int(batch.descs["hash"][index]).to_bytes(4, "big") * 15
                 self.arrays.append((batch.data(index), frame))
+
+    @rule(data=st.data(), width=st.sampled_from([1, 14, 5000, 20_000]))
+    def copy(self, data: st.DataObject, width: int) -> None:
+        """What is copied stays as it is, whatever is copied or written later."""
+        batches = [batch for batch in self.batches if not batch.released]
+        if batches:
+            batch = choose(data, batches)
+            self.arrays.append((batch.descs, batch.descs.tobytes()))
+            rows = batch.bytes(width)
+            rows[:] = len(self.arrays) % 256  # its own: no other array shows that
+            self.arrays.append((rows, rows.tobytes()))
 
     @rule(data=st.data())
     def pick(self, data: st.DataObject) -> None:
