@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from emulation.insn.counter import Profile
 
+_COPYING = re.compile(r"memcpy|memmove|memset|copy_|rep_movs|csum_partial")
 _DELIVERED = re.compile(rb"^delivered (\d+) (\d+)", re.MULTILINE)
 
 
@@ -31,6 +32,11 @@ class Run:
     profile: Profile
     packets: int
     delivered: int
+
+
+def _copying(profile: Profile) -> int:
+    copies = (f for f in profile.functions if f.owner == "kernel" and _COPYING.search(f.name))
+    return sum(function.insns for function in copies)
 
 
 def runs(profiles: Sequence[Profile], packets: int, said: bytes, *, sends: bool) -> tuple[Run, ...]:
@@ -89,6 +95,15 @@ class Cost:
         """Those of the hot path: the program, the driver and the core."""
         user, _, driver, core = self.parts
         return user + driver + core
+
+    @property
+    def copying(self) -> float:
+        """Of those of the kernel, the ones in its routines for copying.
+
+        With the hot path's that is what may depend on a frame's length. What else the kernel does
+        depends on how long the host takes to send a frame.
+        """
+        return self.kernels(_copying)
 
     @property
     def repeat(self) -> float:

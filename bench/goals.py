@@ -78,9 +78,20 @@ def _further_tap(found: Found) -> float:
     return float((many - _cost("ntzc-rings")(found)) / (_TAPS - 1))
 
 
+def _hot(record: Record) -> float:
+    return float(sum(record[f"insn_{part}"] for part in ("user", "driver", "core")))
+
+
 def _longer(found: Found) -> float:
-    long = _record(found, "ntzc-rings", frame_len=_LONG)["insn_total"]
-    return float(100 * (long / _cost("ntzc-rings")(found) - 1))
+    """Without what else the kernel does: that depends on how long the host takes for a frame."""
+    long, short = (_record(found, "ntzc-rings", frame_len=n) for n in (_LONG, 60))
+    took, takes = (_hot(record) + float(record["insn_copying"]) for record in (long, short))
+    return 100 * (took / takes - 1)
+
+
+def _loaded(found: Found) -> float:
+    loaded, plain = (_record(found, name) for name in ("ntzc-rings-loaded", "ntzc-rings"))
+    return 100 * (_hot(loaded) / _hot(plain) - 1)
 
 
 def _most(field: str) -> Callable[[Found], float]:
@@ -106,7 +117,8 @@ GOALS = (
     Goal("transmit through rings", 140, 100, _cost("ntzc-rings", "tx")),
     Goal("forward by reference", 260, 180, _cost("ntzc-rings", "forward")),
     Goal(f"each further tap, of {_TAPS}", 45, 30, _further_tap),
-    Goal("receive 1,514 bytes instead of 60: more", 3, 1, _longer, unit=" %"),
+    Goal("1,514 bytes instead of 60, hot path: more", 3, 1, _longer, unit=" %"),
+    Goal("pool x 4, 2,000 held, hot path: more", 3, 1, _loaded, unit=" %"),
     Goal("device registers written, received or sent", 1 / 32, 1 / 64, _most("mmio_writes")),
     Goal("device registers read where packets are dealt with", 0, 0, _most("mmio_reads_hot")),
     Goal("atomic instructions for a packet received", 1, 0,

@@ -23,8 +23,12 @@
 
 static volatile unsigned char sink;
 
+#define HELD 2000	/* frames, of a loaded card's tap */
+#define LARGER 4	/* times as many buffers, of its pool */
+
 static struct {
 	unsigned int door;
+	unsigned int loaded;
 	unsigned int batch;
 	unsigned int len;
 	unsigned int n_taps;
@@ -199,11 +203,47 @@ static void prepare(struct ntzc_tap *tap, unsigned int n_bufs)
 	ntzc_tap_release_descs(tap, descs, (unsigned int)n);
 }
 
+/* A pool @times as large as the rings need; 0: as large as they need */
+static void set_pool(const char *interface, unsigned int times)
+{
+	struct ntzc_port_config config = { 0 };
+	struct ntzc_device *device;
+	struct ntzc_port_info port;
+	int err = ntzc_device_create(NULL, &device);
+
+	if (err)
+		fail("device", err);
+	err = ntzc_port_find(device, interface, &port);
+	if (!err) {
+		config.id = port.id;
+		config.n_bufs = times * port.n_bufs;
+		err = ntzc_port_config(device, &config);
+	}
+	if (err)
+		fail("pool", err);
+	ntzc_device_destroy(device);
+}
+
+/* Keep frames until the tap's end */
+static void hold(struct ntzc_tap *tap)
+{
+	struct ntzc_desc descs[HELD];
+
+	for (unsigned int held = 0; held < HELD;) {
+		int n = ntzc_tap_peek(tap, descs, HELD - held, -1);
+
+		if (n < 0)
+			fail("hold", n);
+		held += (unsigned int)n;
+	}
+}
+
 static void create(const char *interface, char what)
 {
 	struct ntzc_tap_options opts = {
 		.size = sizeof(opts), .flags = NTZC_ATTACH_PROMISC, .interface = interface,
-		.ring_size = RING, .quota = what == 't' ? 1 : 3072, .door = run.door,
+		.ring_size = RING, .quota = what == 't' ? 1 : 3072 + run.loaded * HELD,
+		.door = run.door,
 	};
 
 	for (unsigned int i = 0; i < run.n_taps; i++) {
@@ -242,8 +282,9 @@ static unsigned long long frames_delivered(void)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: insn [-c] [-b BATCH] [-k TAPS] rx|tx|forward IFACE COUNT LEN\n"
-			"  -c  through calls; else through rings\n");
+	fprintf(stderr, "usage: insn [-c] [-l] [-b BATCH] [-k TAPS] rx|tx|forward IFACE COUNT LEN\n"
+			"  -c  through calls; else through rings\n"
+			"  -l  of a pool %d times as large, with %d frames held\n", LARGER, HELD);
 	return 2;
 }
 
@@ -254,9 +295,11 @@ int main(int argc, char **argv)
 	char what;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "cb:k:")) != -1) {
+	while ((opt = getopt(argc, argv, "clb:k:")) != -1) {
 		if (opt == 'c')
 			run.door = NTZC_DOOR_CALLS;
+		else if (opt == 'l')
+			run.loaded = 1;
 		else if (opt == 'b')
 			run.batch = (unsigned int)atoi(optarg);
 		else if (opt == 'k')
@@ -269,9 +312,13 @@ int main(int argc, char **argv)
 	what = argv[optind][0];
 	count = (unsigned int)atoi(argv[optind + 2]);
 	run.len = (unsigned int)atoi(argv[optind + 3]);
+	if (run.loaded)
+		set_pool(argv[optind + 1], LARGER);
 	create(argv[optind + 1], what);
 	puts("ready");
 	fflush(stdout);
+	if (run.loaded)
+		hold(run.taps[0]);
 	done = work(what, 0, 2 * count);
 	delivered[0] = frames_delivered();
 	NTZC_MARK(1);
@@ -285,5 +332,7 @@ int main(int argc, char **argv)
 	printf("delivered %llu %llu\n", delivered[1] - delivered[0], delivered[2] - delivered[1]);
 	for (unsigned int i = 0; i < run.n_taps; i++)
 		ntzc_tap_destroy(run.taps[i]);
+	if (run.loaded)
+		set_pool(argv[optind + 1], 0);
 	return 0;
 }

@@ -75,6 +75,7 @@ class Record:
         insn_driver: in the card's driver.
         insn_core: in ntzc.ko.
         insn_total: all.
+        insn_copying: of those in the kernel, in its routines for copying.
         syscalls: system calls.
         interrupts: of devices, timers and processors.
         atomics: instructions with a lock prefix, and exchanges with memory.
@@ -104,6 +105,7 @@ class Record:
     insn_driver: float
     insn_core: float
     insn_total: float
+    insn_copying: float
     syscalls: float
     interrupts: float
     atomics: float
@@ -211,7 +213,7 @@ class Lab:
         return Record(
             system.name, system.setup, self._command(system, case), self.vm.kernel.release,
             system.card.driver, case.direction, case.frame_len, case.batch, case.taps, *cost.parts,
-            cost.total, syscalls, cost.kernels(lambda p: p.interrupts),
+            cost.total, cost.copying, syscalls, cost.kernels(lambda p: p.interrupts),
             cost.kernels(lambda p: sum(p.atomics.values())), cost.kernels(lambda p: p.copied_bytes),
             reads + writes, reads, hot_reads, writes, cost.packets, cost.repeat,
             abs(cost.repeat) <= STEADY, attempts,

@@ -32,3 +32,11 @@ def test_who_does_not_say_it_or_sends_is_divided_by_its_own_count(said: bytes, s
     assert cost.parts == (10, 42, 21, 8.4)
     assert cost.repeat == pytest.approx(8480 / 7800 - 1)
     assert cost.packets == cost.delivered == 200
+
+
+def test_copying_is_that_of_the_kernel_s_routines_for_it() -> None:
+    functions = [("kernel", "memcpy_orig", 30), ("kernel", "rep_movs_alternative", 10)]
+    functions += [("kernel", "schedule", 500), ("user", "memcpy", 70), ("igb", "igb_copy_", 9)]
+    whole = Profile(tuple(Function(*each) for each in functions))
+    cost = Cost(runs([whole, whole], 10, b"delivered 10 10\n", sends=False), "igb")
+    assert cost.copying == 4

@@ -28,6 +28,7 @@ def record(system: str, direction: str, frame_len: int, total: float, **more: An
     usual: Record = {f"insn_{part}": total / 4 for part in counts} | dict.fromkeys(rest, 0.5)
     usual |= {"system": system, "direction": direction, "frame_len": frame_len, "batch": 64}
     usual |= {"taps": 1, "insn_total": total, "mmio_writes": 0.25, "packets": 8192}
+    usual |= {"insn_copying": 0.5}
     usual |= {"repeat": 0.004, "steady": True, "attempts": 1, "kernel": "9.9", "driver": "d"}
     return usual | {"setup": "as <usual>", "command": f"run {system}"} | more
 
@@ -97,3 +98,18 @@ def test_goals_are_judged_by_what_was_measured() -> None:
     assert {row["what"]: row["verdict"] for row in standing(better)}[
         "DPDK over ours, receive"
     ] == "goal reached"
+
+
+def test_growth_is_that_of_the_hot_path_and_of_copying_and_not_of_waiting() -> None:
+    more = [
+        record("ntzc-rings", "rx", 1514, 900.0, insn_user=37.5, insn_driver=37.5, insn_core=39.25),
+        record("ntzc-rings-loaded", "rx", 60, 150.0, insn_core=48.75),
+    ]
+    rows = {row["what"]: row for row in standing([*RECORDS, *more])}
+    longer = rows["1,514 bytes instead of 60, hot path: more"]
+    assert (longer["value"], longer["verdict"]) == ("1.55 %", "holds")
+    loaded = rows["pool x 4, 2,000 held, hot path: more"]
+    assert (loaded["value"], loaded["verdict"]) == ("10 %", "missed")
+    more[0]["insn_copying"] = 12.0  # the frame's length, in instructions
+    rows = {row["what"]: row for row in standing([*RECORDS, *more])}
+    assert rows["1,514 bytes instead of 60, hot path: more"]["verdict"] == "missed"
