@@ -37,7 +37,8 @@ CORE_SOURCES = tuple(
         if path.name not in ("main.c", "stack.c", "sysfs.c")
     )
 )
-SHIM_SOURCES = ("shim.c", "bpf.c", "card.c", "check.c", "user.c", "packet.c", "host.c")
+_SHIM = "shim services bpf card check user packet host"
+SHIM_SOURCES = tuple(f"{name}.c" for name in _SHIM.split())
 # Headers that user space has too, with the same meaning; all others are stood in for.
 SHARED_HEADERS = (
     "linux/types.h",

@@ -58,9 +58,6 @@ static struct {
 	size_t n_doomed, max_doomed;
 	const void **replaced;	/* what RCU's readers may have still */
 	size_t n_replaced, max_replaced;
-	struct work_struct *work;
-	struct idr *idrs;
-	u64 now;
 
 	unsigned int interrupt_in;
 	void (*interrupt)(void *arg);
@@ -247,6 +244,7 @@ bool shim_interrupt_pending(void)
 
 void rtnl_lock(void) { mutex_lock(&rtnl); }
 void rtnl_unlock(void) { mutex_unlock(&rtnl); }
+bool shim_rtnl_held(void) { return rtnl.l.held; }
 
 /* ---- RCU: a grace period is over when synchronize_net() says so ---- */
 
@@ -398,7 +396,6 @@ static void check_not_read(const void *p, const char *start, const char *end)
 static void check_not_in_use(const struct block *b)
 {
 	const char *start = b->p, *end = start + b->size;
-	const struct work_struct *w;
 	unsigned int i, c;
 
 	check_not_read(b->p, start, end);
@@ -407,9 +404,8 @@ static void check_not_in_use(const struct block *b)
 		for (i = 0; i < shim.cpu[c].n_held; i++)
 			if ((char *)shim.cpu[c].held[i] >= start && (char *)shim.cpu[c].held[i] < end)
 				shim_bug("%s freed while held", shim.cpu[c].held[i]->class);
-	for (w = shim.work; w; w = w->next)
-		if ((char *)w >= start && (char *)w < end)
-			shim_bug("memory of queued work freed");
+	if (shim_work_within(start, end))
+		shim_bug("memory of queued work freed");
 }
 
 void shim_free(const void *p, unsigned int kinds)
@@ -612,136 +608,6 @@ void *shim_dma_access(struct device *dev, dma_addr_t dma, size_t size, bool writ
 	return m->shadow + (dma - m->dma);
 }
 
-/* ---- the network, id tables, work, time ---- */
-
-int dev_set_promiscuity(struct net_device *dev, int inc)
-{
-	if (!rtnl.l.held)
-		shim_bug("promiscuity changed without RTNL");
-	dev->promiscuity += inc;
-	if (dev->promiscuity < 0)
-		shim_bug("promiscuity below zero");
-	return 0;
-}
-
-static void idr_note(struct idr *idr)
-{
-	if (idr->used)
-		return;
-	idr->used = true;
-	idr->link = shim.idrs;
-	shim.idrs = idr;
-}
-
-static void idr_check(struct idr *idr)
-{
-	if (!rtnl.l.held)
-		shim_bug("ports looked up without RTNL");
-	idr_note(idr);
-}
-
-int ida_alloc(struct ida *ida, gfp_t gfp)
-{
-	unsigned int id;
-
-	idr_note(&ida->idr);
-	if (gfp & __GFP_RECLAIM)
-		shim_might_sleep("ida_alloc");
-	if (shim_fails(gfp))
-		return -ENOMEM;
-	for (id = 0; id < SHIM_IDS; id++) {
-		if (ida->idr.of[id])
-			continue;
-		ida->idr.of[id] = ida;
-		return id;
-	}
-	return -ENOSPC;
-}
-
-void ida_free(struct ida *ida, unsigned int id)
-{
-	if (id >= SHIM_IDS || !ida->idr.of[id])
-		shim_bug("id %u freed and not used", id);
-	else
-		ida->idr.of[id] = NULL;
-}
-
-int idr_alloc_cyclic(struct idr *idr, void *p, int start, int end, gfp_t gfp)
-{
-	unsigned int i, id;
-
-	idr_check(idr);
-	if (start || end)
-		shim_bug("the stand-in knows whole tables only");
-	if (shim_fails(gfp))
-		return -ENOMEM;
-	for (i = 0; i < SHIM_IDS; i++) {
-		id = (idr->next + i) % SHIM_IDS;
-		if (idr->of[id])
-			continue;
-		idr->of[id] = p;
-		idr->next = id + 1;
-		return id;
-	}
-	return -ENOSPC;
-}
-
-void *idr_find(struct idr *idr, unsigned long id)
-{
-	idr_check(idr);
-	return id < SHIM_IDS ? idr->of[id] : NULL;
-}
-
-void *idr_get_next(struct idr *idr, int *id)
-{
-	idr_check(idr);
-	for (; *id < SHIM_IDS; ++*id)
-		if (idr->of[*id])
-			return idr->of[*id];
-	return NULL;
-}
-
-void idr_remove(struct idr *idr, unsigned long id)
-{
-	idr_check(idr);
-	if (id >= SHIM_IDS || !idr->of[id])
-		shim_bug("id %lu removed and not there", id);
-	else
-		idr->of[id] = NULL;
-}
-
-bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
-{
-	struct work_struct **at = &shim.work;
-
-	(void)wq;
-	if (work->pending)
-		return false;
-	while (*at)
-		at = &(*at)->next;
-	work->pending = true;
-	work->next = NULL;
-	*at = work;
-	return true;
-}
-
-void shim_run_work(void)
-{
-	while (shim.work) {
-		struct work_struct *work = shim.work;
-
-		shim.work = work->next;
-		work->pending = false;
-		work->run(work);
-	}
-}
-
-u64 ktime_get_ns(void)
-{
-	shim.now += 1000;
-	return shim.now;
-}
-
 /* ---- the whole ---- */
 
 struct net *shim_net(void)
@@ -751,10 +617,6 @@ struct net *shim_net(void)
 
 void shim_get_live(struct shim_live *live)
 {
-	const struct work_struct *w;
-	const struct idr *idr;
-	unsigned int id;
-
 	*live = (struct shim_live){
 		.blocks = shim.n_blocks,
 		.pages = shim.n_pages,
@@ -762,18 +624,13 @@ void shim_get_live(struct shim_live *live)
 		.doomed = shim.n_doomed,
 		.pids = host_task.pid.refs,
 	};
-	for (idr = shim.idrs; idr; idr = idr->link)
-		for (id = 0; id < SHIM_IDS; id++)
-			live->ids += !!idr->of[id];
-	for (w = shim.work; w; w = w->next)
-		live->work++;
+	shim_get_services(live);
 	if (shim.cpu[0].n_held || shim.cpu[0].rcu)
 		shim_bug("%s still held", shim.cpu[0].n_held ? shim.cpu[0].held[0]->class : "RCU");
 }
 
 void shim_reset(void)
 {
-	struct idr *idr;
 	size_t i;
 
 	for (i = 0; i < shim.n_blocks; i++) {
@@ -790,8 +647,7 @@ void shim_reset(void)
 		free(page->address);
 		free(page);
 	}
-	for (idr = shim.idrs; idr; idr = idr->link)
-		*idr = (struct idr){ .link = idr->link };
+	shim_reset_services();
 	free(shim.blocks);
 	free(shim.mappings);
 	free(shim.doomed);
@@ -801,7 +657,6 @@ void shim_reset(void)
 	card_forget_all();
 	shim.max_order = 10;
 	shim.next_dma = 0x100000000ull;
-	shim.now = 1000000000ull;
 	shim_warned = 0;
 	cpu = &shim.cpu[0];
 	mutex_init(&rtnl);

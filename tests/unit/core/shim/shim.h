@@ -16,6 +16,12 @@ void shim_put_page(struct page *page);
 /* the bytes that a card sees at a DMA address, or NULL (recorded) if it may not */
 void *shim_dma_access(struct device *dev, dma_addr_t dma, size_t size, bool write);
 struct net *shim_net(void);
+bool shim_rtnl_held(void);
+/* whether work that is queued lies in this memory */
+bool shim_work_within(const char *start, const char *end);
+/* services.c's part of what lives, and of the end */
+void shim_get_services(struct shim_live *live);
+void shim_reset_services(void);
 void card_forget_all(void);
 /* whether the allocation that is being made is the one to fail */
 bool shim_fails(gfp_t gfp);
