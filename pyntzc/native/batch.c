@@ -434,7 +434,9 @@ static PyMethodDef batch_methods[] = {
 	  "bytes($self, count, /)\n--\n\n"
 	  "Return a copy of the first *count* bytes of each packet.\n\n"
 	  "A numpy array of uint8, its shape is (packets, *count*); a packet that is shorter is\n"
-	  "filled up with zeros. Raises ReleasedError, ClosedError, ValueError." },
+	  "filled up with zeros. It may be kept and written to. Small ones are cut out of blocks of\n"
+	  "64 KiB, which live as long as one of their arrays. Raises ReleasedError, ClosedError,\n"
+	  "ValueError." },
 	{ "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL },
 	{ "__enter__", batch_enter, METH_NOARGS, NULL },
 	/* called for each batch: without a tuple for its arguments */
