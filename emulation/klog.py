@@ -20,8 +20,11 @@ _RULE = re.compile(r"={20}")
 _ACCESS = re.compile(r"(read|write).* of \d+ bytes by ")
 _OWN = re.compile(r"\[ntzc\w*\]")
 _CALLERS = 2  # frames of an access that are looked at
-# What these touch is the kernel's alone, whoever asks them for it: each processor's list of polls.
-_SCHEDULER = re.compile(r" __napi_schedule(_irqoff)?\+| net_rx_action\+")
+# What these touch is the kernel's alone, whoever asks them for it: each processor's list of polls,
+# and a poll's state, which napi_complete_done() looks at without saying so before it exchanges it.
+_SCHEDULER = re.compile(
+    r" (__napi_schedule(_irqoff)?|napi_schedule_prep|napi_complete_done|net_rx_action)\+"
+)
 
 
 def lines(records: bytes) -> list[str]:
