@@ -23,8 +23,9 @@
 
 static volatile unsigned char sink;
 
+#define QUOTA 3072	/* frames: a burst and a half */
 #define HELD 2000	/* frames, of a loaded card's tap */
-#define LARGER 4	/* times as many buffers, of its pool */
+#define LARGER 4	/* times as many buffers as the rings need, of its pool */
 
 static struct {
 	unsigned int door;
@@ -242,9 +243,13 @@ static void create(const char *interface, char what)
 {
 	struct ntzc_tap_options opts = {
 		.size = sizeof(opts), .flags = NTZC_ATTACH_PROMISC, .interface = interface,
-		.ring_size = RING, .quota = what == 't' ? 1 : 3072 + run.loaded * HELD,
+		.ring_size = RING, .quota = what == 't' ? 1 : QUOTA + run.loaded * HELD,
 		.door = run.door,
 	};
+
+	/* what is being sent is held, too: two bursts, or the next one is lost */
+	if (what == 'f')
+		opts.quota = 2 * QUOTA;
 
 	for (unsigned int i = 0; i < run.n_taps; i++) {
 		int err = ntzc_tap_create(&opts, &run.taps[i]);
@@ -292,8 +297,8 @@ int main(int argc, char **argv)
 {
 	unsigned long long delivered[3];
 	unsigned int count, done;
+	int opt, larger;
 	char what;
-	int opt;
 
 	while ((opt = getopt(argc, argv, "clb:k:")) != -1) {
 		if (opt == 'c')
@@ -312,7 +317,8 @@ int main(int argc, char **argv)
 	what = argv[optind][0];
 	count = (unsigned int)atoi(argv[optind + 2]);
 	run.len = (unsigned int)atoi(argv[optind + 3]);
-	if (run.loaded)
+	larger = run.loaded || what == 'f';
+	if (larger)
 		set_pool(argv[optind + 1], LARGER);
 	create(argv[optind + 1], what);
 	puts("ready");
@@ -332,7 +338,7 @@ int main(int argc, char **argv)
 	printf("delivered %llu %llu\n", delivered[1] - delivered[0], delivered[2] - delivered[1]);
 	for (unsigned int i = 0; i < run.n_taps; i++)
 		ntzc_tap_destroy(run.taps[i]);
-	if (run.loaded)
+	if (larger)
 		set_pool(argv[optind + 1], 0);
 	return 0;
 }
