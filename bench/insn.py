@@ -47,6 +47,11 @@ class Case:
     loaded: bool = False
     python: bool = False
 
+    @property
+    def key(self) -> str:
+        """Names it in the baseline."""
+        return f"{self.name} {self.len_bytes}"
+
 
 CASES = (
     Case("rx-rings", "rx"),
@@ -215,16 +220,15 @@ def _check(kernel: str, *, record: bool) -> bool:
     hot: dict[str, float] = {}
     with _machine(kernel) as (vm, source, iface):
         for case in (case for case in CASES if not case.python):
-            name = f"{case.name} {case.len_bytes}"
             found: list[float] = []
             for _ in range(ATTEMPTS):
                 figure = measure(vm, programs, source, iface, case)
                 found.append(figure.cost.hot)
                 print(figure.row(), flush=True)
                 # a host that is late makes the card lose frames, which cost, too
-                if not record and _growth(name, min(found)) <= GROWTH:
+                if not record and _growth(case.key, min(found)) <= GROWTH:
                     break
-            hot[name] = sum(found) / len(found) if record else min(found)
+            hot[case.key] = sum(found) / len(found) if record else min(found)
     if record:
         _record(vm.kernel.release, hot)
     return _compare(hot)

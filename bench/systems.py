@@ -184,7 +184,8 @@ _ALL = ("rx", "tx", "forward")
 _XDP = "libxdp, need-wakeup, fill ring 8192, others 4096, a program that only redirects"
 
 SYSTEMS = (
-    System("ntzc-rings", "libntzc, views of the shared rings, 4096 entries", _ALL,
+    System("ntzc-rings", "libntzc, views of the shared rings, 4096 entries; to forward, "
+           "the pool four times as large", _ALL,
            _client(), card=Card.OURS, taps=True),
     System("ntzc-rings-loaded", "the same, the pool four times as large, 2,000 frames held",
            ("rx",), _client("-l"), card=Card.OURS, batches=False),

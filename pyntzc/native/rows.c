@@ -164,7 +164,7 @@ static int block_renew(struct block *block, Py_ssize_t n, Py_ssize_t width)
 	return 0;
 }
 
-/* Rows @first to @end of @array, a reference to which is taken. Return: a new one. */
+/* Rows @first to @end of @array */
 static PyObject *rows_cut(PyObject *array, Py_ssize_t first, Py_ssize_t end)
 {
 	PyObject *from = PyLong_FromSsize_t(first), *to = PyLong_FromSsize_t(end), *slice = NULL;
@@ -177,7 +177,6 @@ static PyObject *rows_cut(PyObject *array, Py_ssize_t first, Py_ssize_t end)
 	Py_XDECREF(slice);
 	Py_XDECREF(from);
 	Py_XDECREF(to);
-	Py_DECREF(array);
 	return cut;
 }
 
@@ -185,7 +184,7 @@ PyObject *rows_array(struct memory *m, const struct ntzc_desc *descs, Py_ssize_t
 		     Py_ssize_t width)
 {
 	struct block *block = &m->block;
-	PyObject *array;
+	PyObject *array, *cut = NULL;
 	Py_ssize_t first;
 
 	if (numpy_import() < 0)
@@ -199,9 +198,8 @@ PyObject *rows_array(struct memory *m, const struct ntzc_desc *descs, Py_ssize_t
 	first = block->used;
 	block->used += n;
 	block->left -= n;
-	if (rows_fill(m, descs, n, block->store + first * width, (size_t)width) < 0) {
-		Py_DECREF(array);
-		return NULL;
-	}
-	return rows_cut(array, first, first + n);
+	if (rows_fill(m, descs, n, block->store + first * width, (size_t)width) == 0)
+		cut = rows_cut(array, first, first + n);
+	Py_DECREF(array);
+	return cut;
 }

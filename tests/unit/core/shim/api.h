@@ -13,7 +13,7 @@ struct ntzc_port_stats;
 struct ntzc_port_info;
 struct m_buf;
 
-/* ---- the kernel: shim.c ---- */
+/* ---- the kernel: shim.c and services.c ---- */
 
 /* What is allocated now */
 struct shim_live {

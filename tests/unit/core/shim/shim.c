@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What stands behind kernel.h: the rules' bookkeeping. All state is in one
- * structure, cleared by shim_reset(). One thread only.
+ * structure, and services.c's, cleared by shim_reset(). One thread only.
  */
 #include <stdarg.h>
 #include <stdio.h>
