@@ -86,7 +86,7 @@ class Machine:
     taps: bool
     insn_plugin: Path | None
     mmio: bool
-    python_image: Path | None
+    host_image: Path | None
     qemu_args: tuple[str, ...]
     pace: float
 
@@ -115,8 +115,8 @@ class Machine:
         words += ["-chardev", f"socket,id=agent,path={layout.agent},server=off"]
         words += ["-device", "virtio-serial-pci,id=ntzc"]
         words += ["-device", f"virtserialport,bus=ntzc.0,name={protocol.PORT},chardev=agent"]
-        if self.python_image:
-            words += image.qemu_args(self.python_image)
+        if self.host_image:
+            words += image.qemu_args(self.host_image)
         words += self._cables(layout)
         for i in range(self.cards):
             address = f"{_FIRST_ROOT_PORT + i:#x}"
@@ -170,7 +170,7 @@ class Machine:
         """Return what the guest runs once it is up: the agent, for as long as it lives."""
         python = Path(sys.executable)
         lines = [
-            image.mount_command() if self.python_image else "",
+            image.mount_command() if self.host_image else "",
             f"cd {shlex.quote(str(REPOSITORY))}",
             f"PATH={shlex.quote(str(python.parent))}:$PATH",
             # It has made the device nodes. From here on it would only rename interfaces, for

@@ -111,7 +111,7 @@ class VM:
             taps=taps,
             insn_plugin=self._insn.plugin if self._insn else None,
             mmio=mmio,
-            python_image=image.python_image(),
+            host_image=image.host_image(),
             qemu_args=tuple(qemu_args),
         )
         check(self._machine)
