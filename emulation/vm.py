@@ -96,7 +96,7 @@ class VM:
         mmio: bool = False,
         pythonpath: Sequence[str | Path] = (),
         qemu_args: Sequence[str] = (),
-        boot_timeout_s: float = 300,
+        boot_timeout_s: float = 150,
     ) -> None:
         self.kernel = kernels.fetch(kernel) if isinstance(kernel, str) else kernel
         self._insn = counter.build() if insn else None
@@ -127,10 +127,11 @@ class VM:
     def __enter__(self) -> Self:
         try:
             self._try_boot()
-        except VMDied as error:
+        except (VMDied, GuestTimeout) as error:
             # Nothing of ours had run in it: that tells of the emulator, and of the kernel under
             # an emulator that gets little time. Seen with QEMU 10.0.2: its assertion
-            # iotlb_to_section with an IOMMU, and an end without a word with 8 processors.
+            # iotlb_to_section with an IOMMU; with 8 processors, an end without a word, and one
+            # that its timer did not wake, for which RCU and all others waited.
             warnings.warn(f"{BOOTED_AGAIN}: {error}", stacklevel=2)
             self._closing = False
             self._dead.clear()
@@ -176,12 +177,13 @@ class VM:
         self._cleanup.callback(self.qmp.close)
         for wire in self._wired():
             wire.connect()
-        self._cleanup.callback(self._poweroff)
+        self._cleanup.callback(self._quit)
         try:
             self._channel.wait_ready(self._boot_timeout_s)
         except VMError:
             self._keep_console()
             raise
+        self._cleanup.callback(self._poweroff)
 
     @staticmethod
     @contextlib.contextmanager
@@ -256,9 +258,13 @@ class VM:
         with contextlib.suppress(VMError, subprocess.TimeoutExpired):
             self._channel.poweroff()
             self._keeper.wait(_POWEROFF_S * self.kernel.pace)
-            return
-        with contextlib.suppress(VMError, OSError):
-            self.qmp.command("quit", timeout_s=5)
+
+    def _quit(self) -> None:
+        """End QEMU, unless the guest has."""
+        self._closing = True
+        if self._keeper.poll() is None:
+            with contextlib.suppress(VMError, OSError):
+                self.qmp.command("quit", timeout_s=5)
 
     def _stop(self) -> None:
         """See the machine's processes to their end."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A machine that dies before anything of ours runs in it is booted once more, and it is told."""
+"""A machine that never gets to run anything of ours is booted once more, and it is told."""
 
 from __future__ import annotations
 
@@ -10,37 +10,43 @@ from pathlib import Path
 
 import pytest
 
-from emulation.errors import VMDied
+from emulation.errors import GuestTimeout, VMDied, VMError
 from emulation.machine import Machine
 from emulation.vm import BOOTED_AGAIN, VM
 
+DEATH = VMDied("the machine died (status 255)", "QEMU ended with status 139")
+HANG = GuestTimeout("waited 150 s for the guest to boot")
+
 
 class Stub(VM):
-    """A machine that dies in its first *deaths* boots."""
+    """A machine whose first *failures* boots end with *error*."""
 
-    def __init__(self, deaths: int) -> None:
-        self.deaths = deaths
+    def __init__(self, failures: int, error: VMError) -> None:
+        self.failures = failures
+        self.error = error
         self.boots = 0
         self._dead = threading.Event()
         self._closing = False
 
     def _boot(self) -> None:
         self.boots += 1
-        if self.boots <= self.deaths:
+        if self.boots <= self.failures:
             self._dead.set()
-            raise VMDied("the machine died (status 255)", "QEMU ended with status 139")
+            raise self.error
 
 
-def test_a_death_while_booting_is_told_and_tried_again() -> None:
-    stub = Stub(1)
-    with pytest.warns(UserWarning, match=f"{BOOTED_AGAIN}.*\n.*status 139"), stub as vm:
+@pytest.mark.parametrize(("error", "told"), [(DEATH, "\n.*status 139"), (HANG, "150 s")])
+def test_a_boot_that_fails_is_told_and_tried_again(error: VMError, told: str) -> None:
+    stub = Stub(1, error)
+    with pytest.warns(UserWarning, match=f"{BOOTED_AGAIN}.*{told}"), stub as vm:
         assert vm.alive
     assert stub.boots == 2
 
 
-def test_a_machine_that_never_boots_is_an_error() -> None:
-    stub = Stub(2)
-    with pytest.warns(UserWarning, match=BOOTED_AGAIN), pytest.raises(VMDied), stub:
+@pytest.mark.parametrize("error", [DEATH, HANG])
+def test_a_machine_that_never_boots_is_an_error(error: VMError) -> None:
+    stub = Stub(2, error)
+    with pytest.warns(UserWarning, match=BOOTED_AGAIN), pytest.raises(type(error)), stub:
         raise AssertionError("it cannot run")
     assert stub.boots == 2
 
