@@ -26,6 +26,7 @@ static volatile unsigned char sink;
 #define QUOTA 3072	/* frames: a burst and a half */
 #define HELD 2000	/* frames, of a loaded card's tap */
 #define LARGER 4	/* times as many buffers as the rings need, of its pool */
+#define IDLE 32		/* taps beside it that are open, and get nothing */
 
 static struct {
 	unsigned int door;
@@ -204,10 +205,10 @@ static void prepare(struct ntzc_tap *tap, unsigned int n_bufs)
 	ntzc_tap_release_descs(tap, descs, (unsigned int)n);
 }
 
-/* A pool @times as large as the rings need; 0: as large as they need */
+/* A pool @times as large as the card's rings need */
 static void set_pool(const char *interface, unsigned int times)
 {
-	struct ntzc_port_config config = { 0 };
+	struct ntzc_port_config config = { 0 }; /* n_bufs: as many as they need */
 	struct ntzc_device *device;
 	struct ntzc_port_info port;
 	int err = ntzc_device_create(NULL, &device);
@@ -217,6 +218,12 @@ static void set_pool(const char *interface, unsigned int times)
 	err = ntzc_port_find(device, interface, &port);
 	if (!err) {
 		config.id = port.id;
+		/* who was here before may have left another size */
+		err = ntzc_port_config(device, &config);
+	}
+	if (!err && times > 1)
+		err = ntzc_port_find(device, interface, &port);
+	if (!err && times > 1) {
 		config.n_bufs = times * port.n_bufs;
 		err = ntzc_port_config(device, &config);
 	}
@@ -236,6 +243,19 @@ static void hold(struct ntzc_tap *tap)
 		if (n < 0)
 			fail("hold", n);
 		held += (unsigned int)n;
+	}
+}
+
+/* Taps that are on no card; the program's end closes them */
+static void open_idle(void)
+{
+	struct ntzc_device *device;
+
+	for (unsigned int i = 0; i < IDLE; i++) {
+		int err = ntzc_device_create(NULL, &device);
+
+		if (err)
+			fail("idle", err);
 	}
 }
 
@@ -289,7 +309,8 @@ static int usage(void)
 {
 	fprintf(stderr, "usage: insn [-c] [-l] [-b BATCH] [-k TAPS] rx|tx|forward IFACE COUNT LEN\n"
 			"  -c  through calls; else through rings\n"
-			"  -l  of a pool %d times as large, with %d frames held\n", LARGER, HELD);
+			"  -l  of a pool %d times as large, with %d frames held, beside %d idle taps\n",
+		LARGER, HELD, IDLE);
 	return 2;
 }
 
@@ -323,8 +344,10 @@ int main(int argc, char **argv)
 	create(argv[optind + 1], what);
 	puts("ready");
 	fflush(stdout);
-	if (run.loaded)
+	if (run.loaded) {
+		open_idle();
 		hold(run.taps[0]);
+	}
 	done = work(what, 0, 2 * count);
 	delivered[0] = frames_delivered();
 	NTZC_MARK(1);
@@ -339,6 +362,6 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < run.n_taps; i++)
 		ntzc_tap_destroy(run.taps[i]);
 	if (larger)
-		set_pool(argv[optind + 1], 0);
+		set_pool(argv[optind + 1], 1);
 	return 0;
 }

@@ -187,8 +187,8 @@ SYSTEMS = (
     System("ntzc-rings", "libntzc, views of the shared rings, 4096 entries; to forward, "
            "the pool four times as large", _ALL,
            _client(), card=Card.OURS, taps=True),
-    System("ntzc-rings-loaded", "the same, the pool four times as large, 2,000 frames held",
-           ("rx",), _client("-l"), card=Card.OURS, batches=False),
+    System("ntzc-rings-loaded", "the same, the pool four times as large, 2,000 frames held, "
+           "32 taps open that get nothing", ("rx",), _client("-l"), card=Card.OURS, batches=False),
     System("ntzc-read", "libntzc, one read() and one write() a batch; TX_RESERVE, TX_SUBMIT",
            _ALL, _client("-c"), card=Card.OURS, taps=True),
     System("ntzc-python", "pyntzc, Batch.bytes(1)", ("rx",), _batches, card=Card.OURS),

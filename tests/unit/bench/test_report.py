@@ -108,7 +108,7 @@ def test_growth_is_that_of_the_hot_path_and_of_copying_and_not_of_waiting() -> N
     rows = {row["what"]: row for row in standing([*RECORDS, *more])}
     longer = rows["1,514 bytes instead of 60, hot path: more"]
     assert (longer["value"], longer["verdict"]) == ("1.55 %", "holds")
-    loaded = rows["pool x 4, 2,000 held, hot path: more"]
+    loaded = rows["pool x 4, 2,000 held, 32 taps idle, hot path: more"]
     assert (loaded["value"], loaded["verdict"]) == ("10 %", "missed")
     more[0]["insn_copying"] = 12.0  # the frame's length, in instructions
     rows = {row["what"]: row for row in standing([*RECORDS, *more])}
