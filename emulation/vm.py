@@ -40,7 +40,7 @@ from emulation.qmp import Monitor
 from emulation.wire import Wire
 
 _CONSOLE_LINES = 40
-# How the warning begins that a machine died before anything of ours ran in it.
+# How the warning begins that a machine died, or hung, before anything of ours ran in it.
 BOOTED_AGAIN = "a machine did not come up, and was booted again"
 _POWEROFF_S = 60
 _POLL_S = 0.05
