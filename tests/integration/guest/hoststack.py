@@ -130,8 +130,17 @@ class Flood:
                     s.sendto(self._data, self._to)
                     self.sent += 1
 
+    def go_on(self, n: int, timeout_s: float = 30) -> None:
+        """Wait until it has sent *n* more; raise TimeoutError if it does not."""
+        goal = self.sent + n
+        deadline = time.monotonic() + patience(timeout_s)
+        while self.sent < goal:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{goal - self.sent} of {n} datagrams were not sent")
+            time.sleep(0.001)
+
     def stop(self) -> int:
-        """How many were sent."""
+        """End it; return how many were sent."""
         self._stop.set()
         self._thread.join()
         return self.sent
