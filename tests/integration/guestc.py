@@ -27,6 +27,9 @@ def build(name: str, *more: str | Path) -> Path:
     includes = [f"-I{REPOSITORY / path}" for path in ("libntzc/include", "module/include")]
     compiler = os.environ.get("CC", "cc").split()
     source = HERE / "guest" / f"{name}.c"
-    command = [*compiler, *_FLAGS.split(), *includes, "-o", target, source, *more]
+    # two runs may share the folder, and one's guest be starting what the other builds
+    fresh = target.with_suffix(f".{os.getpid()}")
+    command = [*compiler, *_FLAGS.split(), *includes, "-o", fresh, source, *more]
     subprocess.run(command, check=True)
+    fresh.replace(target)
     return target
