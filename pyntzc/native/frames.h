@@ -9,6 +9,7 @@
  *		The kernel gets it back when it is released and no view is left.
  *	Batch	descriptors as one read gave them, and the frames made of them; exports
  *		all receive memory, and is not given back while something has that.
+ *	Batches	an iterator that reads them.
  *
  * References run Batch -> Frame -> Memory and to nothing else, so there are no
  * cycles, and whatever dies is given back at once and not when a collector runs.
@@ -86,6 +87,7 @@ extern PyTypeObject *memory_type, *frame_type, *batch_type;
 int memory_register(PyObject *module);
 int frame_register(PyObject *module);
 int batch_register(PyObject *module);
+int batches_register(PyObject *module);
 
 /* A frame that nobody needs any more: given back with others, soon */
 void memory_give_back(struct memory *m, const struct ntzc_desc *desc);
@@ -121,6 +123,13 @@ PyObject *batch_create(PyTypeObject *cls, struct memory *m, PyTypeObject *frames
  * gives back. Return: what the function returned.
  */
 int batch_read(PyObject *self, uintptr_t function, Py_ssize_t room);
+
+/*
+ * An iterator over batches of up to @room frames, as the two above make them. Where none is
+ * read it returns @wait(0 or a negative errno), and ends if that is an empty batch.
+ */
+PyObject *batches_create(struct memory *m, PyTypeObject *cls, PyTypeObject *frames,
+			 uintptr_t function, Py_ssize_t room, PyObject *wait);
 
 /* What is kept for views of batches: fill @descs unless NULL. Return: how many. */
 unsigned int batches_viewed(const struct memory *m, struct ntzc_desc *descs);

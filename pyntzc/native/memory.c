@@ -144,22 +144,44 @@ static PyObject *memory_set_tx(PyObject *self, PyObject *args)
 	Py_RETURN_NONE;
 }
 
-static PyObject *memory_batch(struct memory *m, PyObject *cls, PyObject *frames, Py_ssize_t room)
+/* Return: whether a batch may be of class @cls, with frames of class @frames; or an exception */
+static bool memory_makes(PyObject *cls, PyObject *frames)
 {
-	if (!PyType_Check(cls) || !PyType_IsSubtype((PyTypeObject *)cls, batch_type) ||
-	    !PyType_Check(frames) || !PyType_IsSubtype((PyTypeObject *)frames, frame_type)) {
-		PyErr_SetString(PyExc_TypeError, "not classes of batches and of frames");
-		return NULL;
-	}
-	return batch_create((PyTypeObject *)cls, m, (PyTypeObject *)frames, room);
+	if (PyType_Check(cls) && PyType_IsSubtype((PyTypeObject *)cls, batch_type) &&
+	    PyType_Check(frames) && PyType_IsSubtype((PyTypeObject *)frames, frame_type))
+		return true;
+	PyErr_SetString(PyExc_TypeError, "not classes of batches and of frames");
+	return false;
 }
 
-/* Called for each batch: its arguments are not parsed by a format, which costs more than the rest */
+/*
+ * What a read is told: cls, frames, function, room. Not parsed by a format, which costs more than
+ * the rest. Return: false with an exception.
+ */
+static bool memory_reads(struct memory *m, PyObject *const *args, uintptr_t *function,
+			 Py_ssize_t *room)
+{
+	*function = (uintptr_t)PyLong_AsVoidPtr(args[2]);
+	*room = PyNumber_AsSsize_t(args[3], PyExc_OverflowError);
+	if (PyErr_Occurred())
+		return false;
+	if (!m->open) {
+		memory_closed(m);
+		return false;
+	}
+	if (*room < 1 || *room > NTZC_MAX_RING) {
+		PyErr_Format(PyExc_ValueError, "a batch has room for 1 to %d frames, not %zd",
+			     NTZC_MAX_RING, *room);
+		return false;
+	}
+	return memory_makes(args[0], args[1]);
+}
+
 static PyObject *memory_read(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
 {
 	struct memory *m = (struct memory *)self;
+	uintptr_t function;
 	PyObject *batch;
-	void *function;
 	Py_ssize_t room;
 	int n;
 
@@ -167,34 +189,41 @@ static PyObject *memory_read(PyObject *self, PyObject *const *args, Py_ssize_t n
 		PyErr_SetString(PyExc_TypeError, "read(cls, frames, function, room)");
 		return NULL;
 	}
-	function = PyLong_AsVoidPtr(args[2]);
-	room = PyNumber_AsSsize_t(args[3], PyExc_OverflowError);
-	if (PyErr_Occurred())
+	if (!memory_reads(m, args, &function, &room))
 		return NULL;
-	if (!m->open)
-		return memory_closed(m);
-	if (room < 1 || room > NTZC_MAX_RING) {
-		PyErr_Format(PyExc_ValueError, "a batch has room for 1 to %d frames, not %zd",
-			     NTZC_MAX_RING, room);
-		return NULL;
-	}
-	batch = memory_batch(m, args[0], args[1], room);
+	batch = batch_create((PyTypeObject *)args[0], m, (PyTypeObject *)args[1], room);
 	if (!batch)
 		return NULL;
-	n = batch_read(batch, (uintptr_t)function, room);
+	n = batch_read(batch, function, room);
 	if (n > 0)
 		return batch;
 	Py_DECREF(batch);
 	return PyLong_FromLong(n);
 }
 
+static PyObject *memory_batches(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
+{
+	struct memory *m = (struct memory *)self;
+	uintptr_t function;
+	Py_ssize_t room;
+
+	if (n_args != 5) {
+		PyErr_SetString(PyExc_TypeError, "batches(cls, frames, function, room, wait)");
+		return NULL;
+	}
+	if (!memory_reads(m, args, &function, &room))
+		return NULL;
+	return batches_create(m, (PyTypeObject *)args[0], (PyTypeObject *)args[1], function, room,
+			      args[4]);
+}
+
 static PyObject *memory_empty(PyObject *self, PyObject *args)
 {
 	PyObject *cls, *frames;
 
-	if (!PyArg_ParseTuple(args, "OO", &cls, &frames))
+	if (!PyArg_ParseTuple(args, "OO", &cls, &frames) || !memory_makes(cls, frames))
 		return NULL;
-	return memory_batch((struct memory *)self, cls, frames, 0);
+	return batch_create((PyTypeObject *)cls, (struct memory *)self, (PyTypeObject *)frames, 0);
 }
 
 static PyObject *memory_new(PyTypeObject *cls, PyObject *args, PyObject *kwargs)
@@ -258,6 +287,9 @@ static PyMethodDef memory_methods[] = {
 	{ "set_tx", memory_set_tx, METH_VARARGS, "set_tx(address, bytes): transmit memory." },
 	{ "read", (PyCFunction)(void (*)(void))memory_read, METH_FASTCALL,
 	  "read(cls, frames, function, room) -> a batch, or 0, or a negative errno." },
+	{ "batches", (PyCFunction)(void (*)(void))memory_batches, METH_FASTCALL,
+	  "batches(cls, frames, function, room, wait) -> an iterator; wait(what read would return)\n"
+	  "returns the next batch then, or an empty one at the end." },
 	{ "empty", memory_empty, METH_VARARGS, "empty(cls, frames) -> a batch of none." },
 	{ NULL, NULL, 0, NULL },
 };

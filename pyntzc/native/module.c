@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The extension module: three types and nothing else. See frames.h. */
+/* The extension module: four types and nothing else. See frames.h. */
 #include "frames.h"
 
 static struct PyModuleDef module_def = {
@@ -16,7 +16,7 @@ PyMODINIT_FUNC PyInit__frames(void)
 	if (!module)
 		return NULL;
 	if (memory_register(module) < 0 || frame_register(module) < 0 ||
-	    batch_register(module) < 0) {
+	    batch_register(module) < 0 || batches_register(module) < 0) {
 		Py_DECREF(module);
 		return NULL;
 	}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import builtins
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -32,6 +32,15 @@ class Memory:
     def flush(self) -> int: ...
     def set_tx(self, address: int, size: int, /) -> None: ...
     def read(self, cls: type[_B], frames: type[Frame], function: int, room: int, /) -> _B | int: ...
+    def batches(
+        self,
+        cls: type[_B],
+        frames: type[Frame],
+        function: int,
+        room: int,
+        wait: Callable[[int], _B],
+        /,
+    ) -> Iterator[_B]: ...
     def empty(self, cls: type[_B], frames: type[Frame], /) -> _B: ...
 
 class Frame:

@@ -61,16 +61,15 @@ class Tap(Sender):
         return got
 
     def batches(self, max_frames: int = BATCH, timeout_s: float | None = None) -> Iterator[Batch]:
-        """Go through all packets in batches, until none comes for *timeout_s*."""
-        read = self._memory.read  # as recv(), without a call of it for each batch
-        while True:
-            got = read(Batch, Packet, _PEEK, max_frames)
-            if type(got) is not Batch:
-                got = self._recv(got, max_frames, timeout_s)
-                if not got:
-                    return
-            yield got
-            del got
+        """Go through all packets in batches, until none comes for *timeout_s*.
+
+        Costs less for each batch than :meth:`recv`, and raises the same.
+        """
+
+        def wait(got: int) -> Batch:
+            return self._recv(got, max_frames, timeout_s)
+
+        return self._memory.batches(Batch, Packet, _PEEK, max_frames, wait)
 
     def packets(self, timeout_s: float | None = None) -> Iterator[Packet]:
         """Go through all packets one by one, until none comes for *timeout_s*."""

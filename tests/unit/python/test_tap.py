@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -82,7 +84,43 @@ def test_batches_end_when_nothing_comes(card: FakeCard) -> None:
     for _ in range(5):
         card.deliver(FRAME)
     with pyntzc.open("card") as tap:
-        assert [len(batch) for batch in tap.batches(2, timeout_s=0)] == [2, 2, 1]
+        batches = tap.batches(2, timeout_s=0)
+        assert [len(batch) for batch in batches] == [2, 2, 1]
+        card.deliver(FRAME)
+        assert list(batches) == []  # an iterator that ended stays so
+
+
+def test_batches_wait_for_what_comes_and_end_with_the_tap(card: FakeCard) -> None:
+    with pyntzc.open("card") as tap:
+        threading.Timer(0.01, card.deliver, (FRAME,)).start()
+        batches = tap.batches(timeout_s=SOON_S)
+        assert next(batches)[0].data == FRAME
+        tap.close()
+        with pytest.raises(pyntzc.ClosedError):
+            next(batches)
+
+
+def test_what_batches_raise_comes_through_and_ends_them(card: FakeCard) -> None:
+    with pyntzc.open("card") as tap:
+        for bad in (0, -1, 65537):
+            with pytest.raises(ValueError, match="room for 1 to 65536"):
+                tap.batches(bad)
+        batches = tap.batches()
+        card.gone = True
+        card.wake()
+        with pytest.raises(pyntzc.PortGoneError):
+            next(batches)
+        assert list(batches) == []
+
+
+def test_an_iterator_that_its_own_tap_keeps_is_collected(card: FakeCard) -> None:
+    tap = pyntzc.open("card")
+    tap.loop = tap.batches()  # type: ignore[attr-defined]
+    tap.close()
+    gone = weakref.ref(tap)
+    del tap
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_batch_of_64_costs_one_call_to_get_and_one_to_give_back() -> None:
