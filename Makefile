@@ -30,8 +30,7 @@ help: ## print the verbs
 .PHONY: check
 check: ## lint and unit tests: no root, no VM, under a minute
 	@ci/setup check
-	@$(python) -m ci.lint
-	@$(python) -m pytest -q tests/unit $(ARGS)
+	@$(python) -m ci.check $(ARGS)
 
 .PHONY: analyze
 analyze: ## coccinelle's rules for the kernel and clang's analyzer, over all C: some minutes

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Commands side by side: the first one's output at once, the others' when they end.
+
+(pytest-xdist 3.8 does not group tests under pytest 9, and would boot every machine in every
+process.)
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+AT_ONCE = 2
+_NOTHING_RAN = 5  # pytest's status where its words choose no test
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something to run in the repository's folder.
+
+    Attributes:
+        title: over its output.
+        words: for the Python that runs this, from ``-m`` on.
+
+    """
+
+    title: str
+    words: Sequence[str]
+
+    def run(self, shown: bool) -> int:
+        """Run it; print its output at its end if it is not *shown* at once."""
+        done = subprocess.run(
+            [sys.executable, *self.words],
+            cwd=ROOT,
+            stdout=None if shown else subprocess.PIPE,
+            stderr=None if shown else subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if not shown:
+            print(f"\n---- {self.title} ----\n{done.stdout}", flush=True)
+        return done.returncode
+
+
+def tests(title: str, *words: str) -> Part:
+    """Return the part that has pytest run what *words* say."""
+    return Part(title, ["-m", "pytest", *words])
+
+
+def run(parts: Sequence[Part]) -> int:
+    """Run *parts*, two at a time; return the worst status."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        runs = [pool.submit(part.run, shown=n == 0) for n, part in enumerate(parts)]
+        statuses = {run.result() for run in runs}
+    # nothing at all is a mistake; nothing in one part is what its list says
+    if statuses != {_NOTHING_RAN}:
+        statuses.discard(_NOTHING_RAN)
+    return max(statuses)
