@@ -65,19 +65,20 @@ static __always_inline unsigned int ntzc_tap_release_rx(struct ntzc_tap *tap, co
 
 static unsigned int ntzc_tap_release_tx(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
 {
+	struct ntzc_pool *pool = ntzc_tap_tx_pool(tap);
 	struct m_buf *done[NTZC_BATCH] __uninitialized;
 	unsigned int i;
 
-	if (!tap->tx_pool)
+	if (!pool)
 		return 0;
 	for (i = 0; i < n && handles[i] & NTZC_HANDLE_TX; i++) {
-		if (!ntzc_tap_held(tap->tx_pool, tap->tx_held, handles[i]))
+		if (!ntzc_tap_held(pool, tap->tx_held, handles[i]))
 			break;
-		tap->tx_held[handles[i] & tap->tx_pool->mask] = NTZC_MARK_NONE;
-		done[i] = ntzc_tap_buf(tap->tx_pool, handles[i]);
+		tap->tx_held[handles[i] & pool->mask] = NTZC_MARK_NONE;
+		done[i] = ntzc_tap_buf(pool, handles[i]);
 	}
 	tap->tx_reserved -= i;
-	ntzc_pool_free(tap->tx_pool, done, i);
+	ntzc_pool_free(pool, done, i);
 	if (i && wq_has_sleeper(&tap->targets[0].queue->tx_wait))
 		wake_up_interruptible_poll(&tap->targets[0].queue->tx_wait,
 					   EPOLLOUT | EPOLLWRNORM);
@@ -151,6 +152,7 @@ void ntzc_tap_reclaim(struct ntzc_tap *tap)
  */
 void ntzc_tap_get_stats(struct ntzc_tap *tap, struct ntzc_tap_stats *st)
 {
+	struct ntzc_pool *pool = ntzc_tap_tx_pool(tap);
 	unsigned int i;
 
 	/* a card that is gone has no counter any more */
@@ -179,13 +181,13 @@ void ntzc_tap_get_stats(struct ntzc_tap *tap, struct ntzc_tap_stats *st)
 	st->tx_submitted = tap->tx_submitted;
 	st->tx_forwarded = tap->tx_forwarded;
 	st->tx_reserved = tap->tx_reserved;
-	if (tap->tx_pool) {
-		spin_lock_bh(&tap->tx_pool->lock);
-		st->tx_completed = tap->tx_pool->tx_completed;
-		st->tx_failed = tap->tx_pool->tx_failed;
-		st->tx_in_flight = tap->tx_pool->in_flight;
-		st->tx_free = tap->tx_pool->n_free;
-		spin_unlock_bh(&tap->tx_pool->lock);
+	if (pool) {
+		spin_lock_bh(&pool->lock);
+		st->tx_completed = pool->tx_completed;
+		st->tx_failed = pool->tx_failed;
+		st->tx_in_flight = pool->in_flight;
+		st->tx_free = pool->n_free;
+		spin_unlock_bh(&pool->lock);
 	}
 	spin_unlock_bh(&tap->hold_lock);
 }

@@ -261,7 +261,7 @@ static unsigned int ntzc_tx_take(struct ntzc_tap *tap, const struct ntzc_desc *d
 				 bool own, const struct ntzc_target *target, struct m_buf **m,
 				 u64 *bytes, int *err)
 {
-	const struct ntzc_pool *pool = own ? tap->tx_pool : tap->rx_pool;
+	const struct ntzc_pool *pool = own ? ntzc_tap_tx_pool(tap) : tap->rx_pool;
 	const struct ntzc_desc plain = { .queue = target - tap->targets };
 	struct ntzc_tx_bounds b = { .tail = ntzc_tx_read(&plain).tail };
 	struct ntzc_tx_words w;
@@ -507,7 +507,8 @@ int ntzc_tx_submit(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned int
 
 	spin_lock_bh(&tap->hold_lock);
 	sent = ntzc_tx_send(tap, d, n);
-	if (tap->tx_door.rings)
+	/* TX_SETUP makes the rings some time before they are the tap's */
+	if (ntzc_tap_tx_pool(tap) && tap->tx_door.rings)
 		ntzc_tx_door_rest(tap, 0);
 	spin_unlock_bh(&tap->hold_lock);
 	return sent;

@@ -8,7 +8,7 @@ import errno
 import pytest
 
 from tests.unit.core import harness
-from tests.unit.core.harness import Desc
+from tests.unit.core.harness import HEADROOM, Desc
 from tests.unit.core.stage import Stage, frames
 
 
@@ -227,3 +227,21 @@ def test_transmit_memory_for_targets_survives_every_failed_allocation(stage: Sta
         assert not stage.core.has_failed()
         return
     raise AssertionError("never succeeded")
+
+
+def test_calls_beside_the_setup_of_transmit_memory_find_all_of_it_or_none(stage: Stage) -> None:
+    """The rings are made some time before the memory is the tap's."""
+    stage.card()
+    stage.card(number=1)
+    tap = stage.tap()
+    tap.target(b"tap1")
+    own = Desc(harness.HANDLE_TX, HEADROOM, 60)
+
+    def act() -> tuple[int, int, int]:
+        return tap.submit([own]), tap.release([own.handle]), tap.kick()
+
+    with stage.core.beside(act) as came:
+        tap.tx_setup(n_bufs=4, flags=1)
+    assert len(came) > 8
+    assert set(came) == {(-errno.ESTALE, -errno.ESTALE, 0)}
+    assert len(tap.tx_rings().take(8)) == 4

@@ -35,6 +35,8 @@ unsigned int shim_warnings(void);
 void shim_fail_nth(unsigned int n);
 /* whether it came to that; takes it off */
 bool shim_has_failed(void);
+/* run as another process, wherever one waits for memory; NULL: nothing */
+void shim_beside(void (*run)(void));
 /* fragmented memory: no run of pages is longer; -1: no page at all */
 void shim_limit_order(int order);
 void shim_rcu_barrier(void);

@@ -38,7 +38,7 @@ struct mapping {
 
 static struct {
 	char error[256];
-	struct context cpu[2];
+	struct context cpu[3];
 	const char *classes[MAX_CLASSES / 2];
 	bool after[MAX_CLASSES][MAX_CLASSES];	/* [a][b]: b was taken while a was held */
 	unsigned int n_classes;
@@ -59,6 +59,7 @@ static struct {
 	const void **replaced;	/* what RCU's readers may have still */
 	size_t n_replaced, max_replaced;
 
+	void (*beside)(void);
 	unsigned int interrupt_in;
 	void (*interrupt)(void *arg);
 	void *interrupt_arg;
@@ -209,6 +210,26 @@ void shim_softirq(void (*run)(void *arg), void *arg)
 	cpu = interrupted;
 }
 
+void shim_beside(void (*run)(void))
+{
+	shim.beside = run;
+}
+
+/* While a process waits for memory, another one may do anything */
+static void run_beside(void)
+{
+	struct context *sleeper = cpu;
+	void (*run)(void) = shim.beside;
+
+	if (!run)
+		return;
+	cpu = &shim.cpu[2];
+	shim.beside = NULL;
+	run();
+	shim.beside = run;
+	cpu = sleeper;
+}
+
 void shim_unlock(struct shim_lock *l)
 {
 	unsigned int i;
@@ -355,8 +376,10 @@ void *shim_alloc(size_t n, size_t size, gfp_t gfp, enum shim_kind kind)
 {
 	void *p;
 
-	if (gfp & __GFP_RECLAIM || kind == SHIM_VMALLOC)
+	if (gfp & __GFP_RECLAIM || kind == SHIM_VMALLOC) {
 		shim_might_sleep("allocation");
+		run_beside();
+	}
 	if (shim_fails(gfp) || __builtin_mul_overflow(n, size, &size) ||
 	    posix_memalign(&p, kind == SHIM_VMALLOC ? PAGE_SIZE : 64, size ?: 1))
 		return NULL;
