@@ -495,7 +495,9 @@ void ntzc_tap_destroy(struct ntzc_tap *tap);
 int ntzc_tap_attach(struct ntzc_tap *tap, struct ntzc_port *port, struct ntzc_attach *arg);
 
 /* hold.c */
+unsigned int ntzc_tap_release_held(struct ntzc_tap *tap, const u32 *handles, unsigned int n);
 int ntzc_tap_release(struct ntzc_tap *tap, const u32 *handles, unsigned int n);
+void ntzc_tap_reclaim_chan(struct ntzc_chan *c);
 void ntzc_tap_reclaim(struct ntzc_tap *tap);
 bool ntzc_tap_readable(const struct ntzc_tap *tap);
 void ntzc_tap_get_stats(struct ntzc_tap *tap, struct ntzc_tap_stats *st);
@@ -521,6 +523,7 @@ int ntzc_tx_door_create(struct ntzc_tap *tap, const struct ntzc_pool *pool,
 void ntzc_tx_door_destroy(struct ntzc_tap *tap);
 bool ntzc_tx_door_rest(struct ntzc_tap *tap, int err);
 int ntzc_tx_door_run(struct ntzc_tap *tap);
+int ntzc_tx_door_empty(struct ntzc_tap *tap);
 bool ntzc_tx_door_offers(const struct ntzc_tap *tap);
 bool ntzc_tx_door_full(const struct ntzc_tap *tap);
 

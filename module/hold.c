@@ -86,20 +86,17 @@ static unsigned int ntzc_tap_release_tx(struct ntzc_tap *tap, const u32 *handles
 }
 
 /**
- * ntzc_tap_release() - give back what the tap holds
+ * ntzc_tap_release_held() - give back what the tap holds, under its lock
  * @tap: the tap, attached
  * @handles: received frames and reserved transmit buffers, in any order
  * @n: how many, 1 to NTZC_BATCH
  *
- * Context: process.
- * Return: handles dealt with, from the first on, or -ESTALE if the first is
- * not held.
+ * Context: hold_lock held. Return: handles dealt with, from the first on.
  */
-int ntzc_tap_release(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
+unsigned int ntzc_tap_release_held(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
 {
 	unsigned int done = 0, more;
 
-	spin_lock_bh(&tap->hold_lock);
 	do {
 		if (handles[done] & NTZC_HANDLE_TX)
 			more = ntzc_tap_release_tx(tap, handles + done, n - done);
@@ -109,14 +106,39 @@ int ntzc_tap_release(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
 			more = ntzc_tap_release_rx(tap, handles + done, n - done, false);
 		done += more;
 	} while (more && done < n);
+	return done;
+}
+
+/**
+ * ntzc_tap_release() - give back what the tap holds
+ * @tap: the tap, attached
+ * @handles: as for ntzc_tap_release_held()
+ * @n: how many, 1 to NTZC_BATCH
+ *
+ * Context: process.
+ * Return: handles dealt with, from the first on, or -ESTALE if the first is
+ * not held.
+ */
+int ntzc_tap_release(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
+{
+	unsigned int done;
+
+	spin_lock_bh(&tap->hold_lock);
+	done = ntzc_tap_release_held(tap, handles, n);
 	spin_unlock_bh(&tap->hold_lock);
 	return done ? done : -ESTALE;
 }
 
-/* A channel's release ring, as it stands now */
-static void ntzc_tap_reclaim_chan(struct ntzc_tap *tap, struct ntzc_chan *c)
+/**
+ * ntzc_tap_reclaim_chan() - take back what is in one release ring, as it stands now
+ * @c: the channel
+ *
+ * Context: as ntzc_tap_reclaim().
+ */
+void ntzc_tap_reclaim_chan(struct ntzc_chan *c)
 {
 	struct m_buf *done[NTZC_BATCH] __uninitialized;
+	struct ntzc_tap *tap = c->tap;
 	unsigned int n, looks = c->release_mask / NTZC_BATCH + 1;
 
 	/* a bound, as the program may go on filling it */
@@ -140,7 +162,7 @@ void ntzc_tap_reclaim(struct ntzc_tap *tap)
 
 	for (i = 0; i < tap->n_chans; i++)
 		if (tap->chans[i])
-			ntzc_tap_reclaim_chan(tap, tap->chans[i]);
+			ntzc_tap_reclaim_chan(tap->chans[i]);
 }
 
 /**

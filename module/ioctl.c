@@ -218,7 +218,7 @@ static long ntzc_ioctl_kick(struct ntzc_tap *tap)
 	ntzc_tap_reclaim(tap);
 	/* the rings come with the memory, or not at all */
 	if (ntzc_tap_tx_pool(tap) && tap->tx_door.rings)
-		err = ntzc_tx_door_run(tap);
+		err = ntzc_tx_door_empty(tap);
 	/* when there is room in the card's ring, its completions have this looked at again */
 	return err == -ENOSPC ? 0 : err;
 }

@@ -103,10 +103,10 @@ static noinline void ntzc_rx_reclaim_all(struct ntzc_port *port)
 	for (i = 0; i <= port->max_queues; i++) {
 		taps = rcu_dereference(port->queues[i].taps);
 		for (t = 0; taps && t < taps->n; t++) {
-			const struct ntzc_chan *c = taps->chan[t];
+			struct ntzc_chan *c = taps->chan[t];
 
 			if (ntzc_ring_filled(&c->rings->release, READ_ONCE(c->release_cons)))
-				ntzc_tap_reclaim(c->tap);
+				ntzc_tap_reclaim_chan(c);
 		}
 	}
 }

@@ -84,13 +84,29 @@ bool ntzc_tx_door_full(const struct ntzc_tap *tap)
 	       ntzc_ring_filled(&door->rings->tx, READ_ONCE(door->tx_cons)) > door->mask;
 }
 
-/* Send what the program put in the ring. Under hold_lock. Return: 0, or why it is still there. */
+/*
+ * What is in the ring is no longer the program's, who is not told of what was wrong with it: what
+ * an entry that is not sent names comes back, if the tap holds it. Under hold_lock.
+ */
+static void ntzc_tx_door_refuse(struct ntzc_tap *tap, const struct ntzc_desc *d)
+{
+	u32 handle = READ_ONCE(d->handle);
+
+	tap->tx_door.bad_submit++;
+	ntzc_tap_release_held(tap, &handle, 1);
+}
+
+/*
+ * Send what the program put in the ring. Frames are bounded by the room in the card's ring; what
+ * is no frame costs the program nothing, and the card's poll a call each, so of that there is a
+ * bound, too. Under hold_lock. Return: 0, or why something is still there; -EAGAIN for the bound.
+ */
 static int ntzc_tx_door_send(struct ntzc_tap *tap)
 {
 	struct ntzc_tx_door *door = &tap->tx_door;
 	struct ntzc_ring *ring = &door->rings->tx;
 	/* a bound, as the program may go on filling it */
-	u32 n = ntzc_ring_filled(ring, door->tx_cons), left = n, at;
+	u32 n = ntzc_ring_filled(ring, door->tx_cons), left = n, bad = 0, at;
 	int sent;
 
 	if (unlikely(n > door->mask + 1)) {
@@ -101,13 +117,16 @@ static int ntzc_tx_door_send(struct ntzc_tap *tap)
 		return 0;
 	}
 	while (left) {
+		if (bad == NTZC_BATCH)
+			return -EAGAIN;
 		at = door->tx_cons & door->mask;
 		n = min3(left, door->mask + 1 - at, (u32)NTZC_BATCH);
 		sent = ntzc_tx_send(tap, &door->ring[at], n);
 		/* a target that is gone for ever must not hold up the others */
 		if (sent == -EINVAL || sent == -ESTALE ||
 		    (sent == -ENODEV && READ_ONCE(door->ring[at].queue))) {
-			door->bad_submit++;
+			ntzc_tx_door_refuse(tap, &door->ring[at]);
+			bad++;
 			sent = 1;
 		}
 		if (sent < 0)
@@ -159,7 +178,8 @@ bool ntzc_tx_door_rest(struct ntzc_tap *tap, int err)
  * @tap: the tap, with transmit rings
  *
  * Context: any but hard interrupts, no locks of the core's held.
- * Return: 0; -ENOSPC, -ENETDOWN, -ENODEV if there is something to send that cannot be.
+ * Return: 0; -ENOSPC, -ENETDOWN, -ENODEV if there is something to send that cannot be;
+ * -EAGAIN if there is more, after much that is no frame.
  */
 int ntzc_tx_door_run(struct ntzc_tap *tap)
 {
@@ -169,14 +189,35 @@ int ntzc_tx_door_run(struct ntzc_tap *tap)
 
 	spin_lock_bh(&tap->hold_lock);
 	err = ntzc_tx_door_send(tap);
-	if (!ntzc_tx_door_rest(tap, err)) {
+	/* whose ring is full of what is no frame is to call for the rest */
+	if (err == -EAGAIN || !ntzc_tx_door_rest(tap, err)) {
 		ntzc_ring_ask(ring);
 		if (ntzc_ring_filled(ring, door->tx_cons) && (!err || err == -ENOSPC)) {
 			err = ntzc_tx_door_send(tap);
-			ntzc_tx_door_rest(tap, err);
+			if (err != -EAGAIN)
+				ntzc_tx_door_rest(tap, err);
 		}
 	}
 	ntzc_tx_door_offer(tap);
 	spin_unlock_bh(&tap->hold_lock);
 	return err;
+}
+
+/**
+ * ntzc_tx_door_empty() - serve the transmit rings, however much in them is no frame
+ * @tap: the tap, with transmit rings
+ *
+ * Context: process. Return: as ntzc_tx_door_run(), but for -EAGAIN.
+ */
+int ntzc_tx_door_empty(struct ntzc_tap *tap)
+{
+	/* a bound, as the program may go on filling it; then the ring asks for the next KICK */
+	u32 looks = tap->tx_door.mask / NTZC_BATCH + 1;
+	int err;
+
+	do {
+		err = ntzc_tx_door_run(tap);
+		cond_resched();
+	} while (err == -EAGAIN && looks--);
+	return err == -EAGAIN ? 0 : err;
 }

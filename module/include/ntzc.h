@@ -426,7 +426,8 @@ struct ntzc_tx_buf {
  *	ntzc_tx_setup rounded up to a power of two, as TX_SUBMIT takes them. KICK
  *	has the kernel send; while NTZC_RING_NEED_WAKEUP is not set it goes on
  *	by itself as the card completes. A descriptor that TX_SUBMIT would
- *	refuse is counted (bad_submit) and ignored: its buffer stays the tap's.
+ *	refuse is counted (bad_submit) and not sent; what it names is given back
+ *	if the tap holds it.
  * @free: from the kernel: struct ntzc_tx_buf at free_offset of ntzc_tx_setup,
  *	as many: free buffers, reserved for the program. All are there at
  *	first; each comes back here when the card has sent it.

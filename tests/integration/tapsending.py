@@ -91,11 +91,13 @@ class Sending(TapSteps):
             refusal = self._refusal(tap, tap.pending[0])
             if refusal == -errno.ENETDOWN:
                 break
-            if refusal:
-                tap.bad_submit += 1
-            else:
-                sent.append(self._accept(tap, tap.pending[0]))
-            tap.pending.popleft()
+            entry = tap.pending.popleft()
+            if not refusal:
+                sent.append(self._accept(tap, entry))
+                continue
+            tap.bad_submit += 1
+            if self._take(tap, entry.handle)[0]:
+                tap.drop(entry.handle, self._number(tap, entry.handle))
         tap.due = tap.tx_free
         return sent
 

@@ -393,8 +393,22 @@ MUTANTS = [
     Mutant(
         "a bad entry stops the transmit ring",
         "tx_door.c",
-        "\t\t\tdoor->bad_submit++;\n\t\t\tsent = 1;\n",
-        "\t\t\tdoor->bad_submit++;\n\t\t\treturn sent;\n",
+        "\t\t\tbad++;\n\t\t\tsent = 1;\n",
+        "\t\t\tbad++;\n\t\t\treturn sent;\n",
+    ),
+    Mutant(
+        "what a refused entry names is lost",
+        "tx_door.c",
+        "\tntzc_tap_release_held(tap, &handle, 1);\n",
+        "\t(void)handle;\n",
+        tests="rings",
+    ),
+    Mutant(
+        "a poll looks at all that is no frame",
+        "tx_door.c",
+        "if (bad == NTZC_BATCH)",
+        "if (bad > door->mask)",
+        tests="rings",
     ),
     Mutant(
         "a spoiled transmit index is believed",

@@ -309,6 +309,8 @@ class World:
             lost = sent == -errno.ENODEV and descs[0].queue
             if lost or sent in (-errno.EINVAL, -errno.ESTALE):
                 door.bad_submit += 1
+                if descs[0].handle in tap.held or descs[0].handle in tap.reserved:
+                    tap.drop(descs[0].handle)
                 sent = 1
             if sent < 0:
                 return sent
