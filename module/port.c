@@ -698,13 +698,13 @@ void ntzc_port_get_stats(struct ntzc_port *port, struct ntzc_port_stats *st)
 	ntzc_stack_get_stats(port, st);
 	for (i = 0; i < port->max_queues; i++) {
 		const struct ntzc_queue *q = &port->queues[i];
-		u64 done = READ_ONCE(q->tx_done), failed = ntzc_glance(q->tx_failed);
+		u64 failed, sent = ntzc_queue_sent(q, &failed), done = sent + failed;
 
 		st->rx_frames += ntzc_glance(q->rx_frames);
 		st->rx_bytes += ntzc_glance(q->rx_bytes);
 		st->rx_unclaimed += ntzc_glance(q->rx_unclaimed);
 		st->rx_no_buffer += ntzc_glance(q->rx_no_buffer);
-		st->tx_frames += done - failed;
+		st->tx_frames += sent;
 		st->tx_bytes += ntzc_glance(q->tx_bytes);
 		st->tx_failed += failed;
 		/* a completion may be counted before its frame is */

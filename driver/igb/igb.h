@@ -167,6 +167,8 @@ struct ntzc_igb_link {
  * @gone: they read as all ones: nothing touches them. For ever, unless the PCI core
  *	is bringing the card back
  * @hidden: @gone was set for as long as the function is being reset
+ * @recovering: the PCI core is to bring it back after an error
+ * @recover_by: and has until then, in jiffies
  * @irq_mode: how it interrupts
  * @chip: what it is
  * @netdev: its interface
@@ -209,6 +211,8 @@ struct ntzc_igb {
 	u8 __iomem *regs;
 	bool gone;
 	bool hidden;
+	bool recovering;
+	unsigned long recover_by;
 	enum ntzc_igb_irq_mode irq_mode;
 	const struct ntzc_igb_chip *chip;
 	struct net_device *netdev;

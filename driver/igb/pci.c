@@ -13,6 +13,8 @@
 
 #include "igb.h"
 
+#define NTZC_IGB_RECOVERY_S	60	/* for the PCI core to bring a card back */
+
 static char *interrupts = "msix";
 module_param(interrupts, charp, 0444);
 MODULE_PARM_DESC(interrupts, "kind of interrupts: msix (default), msi or intx");
@@ -54,11 +56,18 @@ disable:
 	return err;
 }
 
+/* Once, though a card that did not come back after an error is removed later */
+static void ntzc_igb_disable(struct pci_dev *pdev)
+{
+	if (pci_is_enabled(pdev))
+		pci_disable_device(pdev);
+}
+
 static void ntzc_igb_unmap(struct ntzc_igb *igb)
 {
 	iounmap(igb->regs);
 	pci_release_mem_regions(igb->pdev);
-	pci_disable_device(igb->pdev);
+	ntzc_igb_disable(igb->pdev);
 }
 
 /* Get to know the card, and leave it reset and quiet */
@@ -305,6 +314,13 @@ static void ntzc_igb_shutdown(struct pci_dev *pdev)
 	ntzc_igb_absent(netdev_priv(pci_get_drvdata(pdev)), -ENETDOWN);
 }
 
+static pci_ers_result_t ntzc_igb_give_up(struct ntzc_igb *igb)
+{
+	WRITE_ONCE(igb->recovering, false);
+	ntzc_igb_ask_reset(igb, NTZC_IGB_VANISHED);
+	return PCI_ERS_RESULT_DISCONNECT;
+}
+
 static pci_ers_result_t ntzc_igb_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
 	struct ntzc_igb *igb = netdev_priv(pci_get_drvdata(pdev));
@@ -316,11 +332,13 @@ static pci_ers_result_t ntzc_igb_error_detected(struct pci_dev *pdev, pci_channe
 	/* its registers cannot be had now: let nothing conclude from that */
 	WRITE_ONCE(igb->gone, true);
 	ntzc_igb_absent(igb, -EIO);
-	if (state == pci_channel_io_perm_failure) {
-		ntzc_igb_ask_reset(igb, NTZC_IGB_VANISHED);
-		return PCI_ERS_RESULT_DISCONNECT;
-	}
-	pci_disable_device(pdev);
+	if (state == pci_channel_io_perm_failure)
+		return ntzc_igb_give_up(igb);
+	ntzc_igb_disable(pdev);
+	/* some kernels tell nobody that they could not bring it back */
+	igb->recover_by = jiffies + NTZC_IGB_RECOVERY_S * HZ;
+	WRITE_ONCE(igb->recovering, true);
+	ntzc_igb_ask_reset(igb, NTZC_IGB_LOST);
 	return PCI_ERS_RESULT_NEED_RESET;
 }
 
@@ -332,14 +350,16 @@ static pci_ers_result_t ntzc_igb_slot_reset(struct pci_dev *pdev)
 		return PCI_ERS_RESULT_DISCONNECT;
 	if (pci_enable_device_mem(pdev)) {
 		netdev_err(igb->netdev, "the card cannot be enabled after a PCI error\n");
-		ntzc_igb_ask_reset(igb, NTZC_IGB_VANISHED);
-		return PCI_ERS_RESULT_DISCONNECT;
+		return ntzc_igb_give_up(igb);
 	}
 	pci_restore_state(pdev);
 	pci_save_state(pdev);
 	WRITE_ONCE(igb->gone, false);
 	ntzc_igb_flush(igb);
-	return READ_ONCE(igb->gone) ? PCI_ERS_RESULT_DISCONNECT : PCI_ERS_RESULT_RECOVERED;
+	if (READ_ONCE(igb->gone))
+		return ntzc_igb_give_up(igb);
+	WRITE_ONCE(igb->recovering, false);
+	return PCI_ERS_RESULT_RECOVERED;
 }
 
 static void ntzc_igb_error_resume(struct pci_dev *pdev)

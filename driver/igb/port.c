@@ -109,6 +109,8 @@ void ntzc_igb_stop(struct ntzc_igb *igb, int status)
 	ntzc_igb_mac_quiesce(igb);
 	ntzc_igb_napi_enable(igb, false);
 	ntzc_igb_set_live(igb, false);
+	/* a poll that ended since the card was made quiet has unmasked its own again */
+	ntzc_igb_irq_off(igb);
 	local_bh_disable();
 	for (i = 0; i < igb->n_queues; i++) {
 		ntzc_igb_tx_drain(&igb->queues[i], status);

@@ -173,7 +173,6 @@
 #define  IGB_MRQC_UDP_IPV6	BIT(23)
 #define IGB_UTA(i)		(0x0a000 + 4 * (i))	/* 82576: unicast hash table */
 #define  IGB_UTA_REGS		128
-#define IGB_RQDPC(q)		(0x0c030 + 0x40 * (q))	/* dropped: no descriptor [8.10.11] */
 #define IGB_RETA(i)		(0x05c00 + 4 * (i))	/* hash to queue, 4 entries a register */
 #define  IGB_RETA_REGS		32
 #define IGB_RSSRK(i)		(0x05c80 + 4 * (i))	/* hash key */
@@ -190,6 +189,7 @@
 #define IGB_RX_HEAD		0x10
 #define IGB_RX_TAIL		0x18
 #define IGB_RX_DCTL		0x28		/* RXDCTL [8.10.10]; thresholds as in TXDCTL */
+#define IGB_RX_DROPPED		0x30		/* RQDPC: for want of a descriptor [8.10.11] */
 
 /* Transmit [8.12] */
 #define IGB_TCTL		0x00400		/* transmit control [8.12.1] */

@@ -10,6 +10,7 @@
 #include "igb.h"
 
 #define NTZC_IGB_IDLE_TICKS	3	/* without progress, and transmit hangs */
+#define NTZC_IGB_PAUSE_TICKS	10	/* likewise, while the partner says to wait */
 #define NTZC_IGB_RETRY_S	5	/* after a reset that failed */
 #define NTZC_IGB_GRACE_S	2	/* for the PCI core to begin to bring a card back */
 
@@ -57,7 +58,7 @@ static void ntzc_igb_report_link(struct ntzc_igb *igb)
 /* Frames that wait, and none was sent since the last time: what is the matter? */
 static void ntzc_igb_check_stuck(struct ntzc_igb *igb, struct ntzc_igb_tx *tx)
 {
-	u32 head = READ_ONCE(tx->head);
+	u32 head = READ_ONCE(tx->head), most = NTZC_IGB_IDLE_TICKS;
 
 	if (head == READ_ONCE(tx->tail) || head != tx->seen_head) {
 		tx->seen_head = head;
@@ -70,9 +71,9 @@ static void ntzc_igb_check_stuck(struct ntzc_igb *igb, struct ntzc_igb_tx *tx)
 		return;
 	}
 	/* the partner may hold us up, but not for ever */
-	if (ntzc_igb_rd(igb, IGB_STATUS) & IGB_STATUS_TXOFF && tx->idle < NTZC_IGB_IDLE_TICKS)
-		return;
-	if (++tx->idle >= NTZC_IGB_IDLE_TICKS)
+	if (ntzc_igb_rd(igb, IGB_STATUS) & IGB_STATUS_TXOFF)
+		most = NTZC_IGB_PAUSE_TICKS;
+	if (++tx->idle >= most)
 		ntzc_igb_ask_reset(igb, NTZC_IGB_HUNG);
 }
 
@@ -155,7 +156,8 @@ static bool ntzc_igb_is_lost(struct ntzc_igb *igb, unsigned long why)
 {
 	if (!READ_ONCE(igb->gone) || !READ_ONCE(igb->attached) || READ_ONCE(igb->dying))
 		return false;
-	if (test_bit(NTZC_IGB_LOST, &why) && igb->pdev->error_state != pci_channel_io_frozen)
+	if (test_bit(NTZC_IGB_LOST, &why) &&
+	    (!READ_ONCE(igb->recovering) || time_after(jiffies, igb->recover_by)))
 		return true;
 	set_bit(NTZC_IGB_LOST, &igb->reset_why);
 	schedule_delayed_work(&igb->reset, NTZC_IGB_GRACE_S * HZ);

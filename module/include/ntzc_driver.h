@@ -148,6 +148,20 @@ struct ntzc_queue {
 };
 
 /**
+ * ntzc_queue_sent() - how many frames a queue has sent
+ * @q: the queue
+ * @failed: filled in: frames that it was given besides, and did not send
+ *
+ * Context: any. Return: frames.
+ */
+static inline u64 ntzc_queue_sent(const struct ntzc_queue *q, u64 *failed)
+{
+	*failed = ntzc_glance(q->tx_failed);
+	smp_rmb(); /* pairs with the smp_wmb() in ntzc_tx_complete() */
+	return ntzc_glance(q->tx_done) - *failed;
+}
+
+/**
  * struct ntzc_port_setup - what a driver tells of a card
  * @netdev: its interface
  * @dma_dev: the device that does DMA
