@@ -124,6 +124,13 @@ int ntzc_txq_open(struct ntzc_tap *tap);
 void ntzc_txq_close(struct ntzc_tap *tap);
 int ntzc_txq_blank(struct ntzc_tap *tap);
 
+/* Whether there are rings. Another thread may be setting them up, for a call that needs none. */
+static inline int ntzc_txq_is_open(const struct ntzc_tap *tap)
+{
+	/* pairs with the release in ntzc_txq_open() */
+	return __atomic_load_n(&tap->txq.rings, __ATOMIC_ACQUIRE) != NULL;
+}
+
 /* TX_RESERVE or TX_SUBMIT. Return: how many, or -errno. */
 int ntzc_tx_call(struct ntzc_tap *tap, unsigned long command, const struct ntzc_desc *descs,
 		 unsigned int n);

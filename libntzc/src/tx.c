@@ -37,7 +37,7 @@ int ntzc_tap_reserve(struct ntzc_tap *tap, struct ntzc_desc *descs, unsigned int
 	if (!tap->memory.tx)
 		return -EINVAL;
 	for (;;) {
-		if (tap->txq.rings)
+		if (ntzc_txq_is_open(tap))
 			got = ntzc_txq_reserve(tap, descs, n);
 		else
 			got = ntzc_tx_call(tap, NTZC_IOC_TX_RESERVE, descs, n);
@@ -55,7 +55,7 @@ int ntzc_tap_tx_view(struct ntzc_tap *tap, struct ntzc_desc **descs, unsigned in
 	struct ntzc_deadline deadline = { .timeout_ms = timeout_ms };
 	int got, ready;
 
-	if (!tap->txq.rings)
+	if (!ntzc_txq_is_open(tap))
 		return -EINVAL;
 	if (!n)
 		return 0;
@@ -73,7 +73,7 @@ int ntzc_tap_tx_view(struct ntzc_tap *tap, struct ntzc_desc **descs, unsigned in
 
 int ntzc_tap_tx_done(struct ntzc_tap *tap, unsigned int n)
 {
-	return tap->txq.rings ? ntzc_txq_done(tap, n) : -EINVAL;
+	return ntzc_txq_is_open(tap) ? ntzc_txq_done(tap, n) : -EINVAL;
 }
 
 /*
@@ -105,7 +105,7 @@ static int ntzc_tx_part(struct ntzc_tap *tap, const struct ntzc_desc *descs, uns
 	unsigned int i;
 	int sent;
 
-	if (tap->txq.rings && (!target || target == NTZC_AS_TOLD)) {
+	if (ntzc_txq_is_open(tap) && (!target || target == NTZC_AS_TOLD)) {
 		sent = ntzc_txq_forward(tap, descs, n);
 		if (sent != -EAGAIN)
 			return sent;
@@ -113,7 +113,7 @@ static int ntzc_tx_part(struct ntzc_tap *tap, const struct ntzc_desc *descs, uns
 	n = ntzc_min(n, NTZC_TX_PART);
 	for (i = 0; i < n; i++)
 		ntzc_tx_fill(&part[i], &descs[i], target);
-	if (tap->txq.rings)
+	if (ntzc_txq_is_open(tap))
 		return ntzc_txq_submit(tap, part, n);
 	return ntzc_tx_call(tap, NTZC_IOC_TX_SUBMIT, part, n);
 }
@@ -208,7 +208,7 @@ int ntzc_tap_drain(struct ntzc_tap *tap, int timeout_ms)
 	int ret;
 
 	for (;;) {
-		ret = tap->txq.rings ? ntzc_txq_flush(tap) : 0;
+		ret = ntzc_txq_is_open(tap) ? ntzc_txq_flush(tap) : 0;
 		if (!ret && ioctl(tap->fd, NTZC_IOC_TX_DRAIN) < 0)
 			ret = -errno;
 		if (ret != -EAGAIN)

@@ -45,7 +45,8 @@ int ntzc_txq_open(struct ntzc_tap *tap)
 	q->mask = setup->ring_size - 1;
 	q->shift = (__u32)__builtin_ctz(setup->buf_size);
 	q->room = setup->buf_size - setup->headroom;
-	q->rings = map;
+	/* all else comes first; pairs with the acquire in ntzc_txq_is_open() */
+	__atomic_store_n(&q->rings, map, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -74,7 +75,7 @@ void ntzc_txq_forget(struct ntzc_tap *tap, const struct ntzc_desc *desc)
 	struct ntzc_txq *q = &tap->txq;
 	__u32 *slot;
 
-	if (!q->rings)
+	if (!ntzc_txq_is_open(tap))
 		return;
 	ntzc_lock(&q->lock);
 	slot = ntzc_txq_slot(tap, desc->offset);

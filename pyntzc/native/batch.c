@@ -274,7 +274,10 @@ static PyObject *batch_bytes(PyObject *self, PyObject *arg)
 				     "a packet has no %zd bytes: ask for 0 or more", width);
 		return NULL;
 	}
-	return batch_check(b) < 0 ? NULL : rows_array(b->memory, b->descs, b->n, width);
+	/* to make room may run any Python: another thread's, or what the collector finds */
+	if (batch_check(b) < 0 || rows_prepare(b->memory, b->n, width) < 0 || batch_check(b) < 0)
+		return NULL;
+	return rows_array(b->memory, b->descs, b->n, width);
 }
 
 /* Copy a frame into a reserved buffer, and note its length and tag */
@@ -289,8 +292,9 @@ static PyObject *batch_put(PyObject *self, PyObject *args)
 
 	if (!PyArg_ParseTuple(args, "ny*i", &i, &data, &tci))
 		return NULL;
-	if (b->released || i < 0 || i >= b->n || !batch_owns(b, i) ||
-	    !(b->descs[i].handle & NTZC_HANDLE_TX)) {
+	if (batch_check(b) < 0)
+		goto fail;
+	if (i < 0 || i >= b->n || !batch_owns(b, i) || !(b->descs[i].handle & NTZC_HANDLE_TX)) {
 		PyErr_SetString(PyExc_IndexError, "no such buffer to fill");
 		goto fail;
 	}

@@ -110,6 +110,8 @@ static inline unsigned char *memory_bytes(const struct memory *m, const struct n
 	return (tx ? m->tx : m->rx) + desc->offset;
 }
 
+/* Have room for that. May run any Python. Return: 0, or -1 with an exception. */
+int rows_prepare(struct memory *m, Py_ssize_t n, Py_ssize_t width);
 /* The first @width bytes of each frame, copied: an array of its own (@n, @width), or NULL */
 PyObject *rows_array(struct memory *m, const struct ntzc_desc *descs, Py_ssize_t n,
 		     Py_ssize_t width);

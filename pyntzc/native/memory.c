@@ -6,18 +6,20 @@
 
 PyTypeObject *memory_type;
 
+/* Return: 0, or of those that could not be given back why the first could not */
 static int memory_release(struct memory *m, const struct ntzc_desc *descs, Py_ssize_t n)
 {
 	Py_ssize_t done = 0;
-	int ret;
+	int ret, err = 0;
 
 	while (m->open && done < n) {
 		ret = m->release(m->tap, descs + done, (unsigned int)(n - done));
-		if (ret <= 0)
-			return ret;
-		done += ret;
+		if (ret < 0 && !err)
+			err = ret;
+		/* one that is not held keeps none of the others from going back */
+		done += ret > 0 ? ret : 1;
 	}
-	return 0;
+	return err;
 }
 
 void memory_give_back(struct memory *m, const struct ntzc_desc *desc)
@@ -60,6 +62,8 @@ static void memory_destroy(struct memory *m)
 
 	m->tap = NULL;
 	m->open = false;
+	m->rx_bytes = 0; /* unmapped: whoever forgets to ask finds nothing there */
+	m->tx_bytes = 0;
 	if (tap)
 		m->destroy(tap);
 }

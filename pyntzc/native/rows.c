@@ -180,22 +180,27 @@ static PyObject *rows_cut(PyObject *array, Py_ssize_t first, Py_ssize_t end)
 	return cut;
 }
 
+int rows_prepare(struct memory *m, Py_ssize_t n, Py_ssize_t width)
+{
+	struct block *block = &m->block;
+
+	if (numpy_import() < 0)
+		return -1;
+	/* again, if Python's collector ran, and with it something that used up the new one */
+	while (!block->array || block->width != width || block->left < n)
+		if (block_renew(block, n, width) < 0)
+			return -1;
+	return 0;
+}
+
 PyObject *rows_array(struct memory *m, const struct ntzc_desc *descs, Py_ssize_t n,
 		     Py_ssize_t width)
 {
 	struct block *block = &m->block;
-	PyObject *array, *cut = NULL;
-	Py_ssize_t first;
+	PyObject *array = Py_NewRef(block->array), *cut = NULL;
+	Py_ssize_t first = block->used;
 
-	if (numpy_import() < 0)
-		return NULL;
-	/* again, if Python's collector ran, and with it something that used up the new one */
-	while (!block->array || block->width != width || block->left < n)
-		if (block_renew(block, n, width) < 0)
-			return NULL;
-	/* these rows are ours from here on, whatever the collector does */
-	array = Py_NewRef(block->array);
-	first = block->used;
+	/* these rows are ours from here on, whatever runs while they are cut out */
 	block->used += n;
 	block->left -= n;
 	if (rows_fill(m, descs, n, block->store + first * width, (size_t)width) == 0)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Callable, Iterator
 
 import hypothesis.strategies as st
 import numpy as np
@@ -295,3 +296,37 @@ class Program(RuleBasedStateMachine):
 
 
 TestProgram = Program.TestCase
+
+
+class Bomb:
+    """Garbage that acts when Python's collector comes."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self.me, self.act = self, act
+
+    def __del__(self) -> None:
+        self.act()
+
+
+@pytest.mark.parametrize("way", ["release", "close"])
+def test_bytes_of_a_batch_that_ends_meanwhile_are_not_read(card: FakeCard, way: str) -> None:
+    for frame in FRAMES:
+        card.deliver(frame)
+    tap = pyntzc.open("card")
+    batch = tap.recv()
+    gc.collect()
+    usual = gc.get_threshold()
+    gc.disable()
+    gc.set_threshold(1)
+    Bomb(batch.release if way == "release" else tap.close)
+    try:
+        gc.enable()
+        rows = batch.bytes(14)  # makes a tuple, so the collector comes
+    except pyntzc.NtzcError as error:
+        wanted = pyntzc.ReleasedError if way == "release" else pyntzc.ClosedError
+        assert type(error) is wanted
+    else:
+        raise AssertionError(rows.tobytes())
+    finally:
+        gc.set_threshold(*usual)
+        tap.close()

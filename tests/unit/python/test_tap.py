@@ -336,3 +336,26 @@ def test_queues_are_checked() -> None:
     for queues in ([], [64], [-1]):
         with pytest.raises(ValueError, match="queue"):
             pyntzc.open("card", queues=queues)
+
+
+def test_a_close_in_the_middle_of_a_send_leaves_nothing_to_write_to(card: FakeCard) -> None:
+    tap = pyntzc.open("card")
+    batch = tap._reserve(2, None)
+    batch._put(0, FRAME, -1)
+    tap.close()
+    with pytest.raises(pyntzc.ClosedError):
+        batch._put(1, FRAME, -1)
+
+
+def test_a_packet_that_is_not_held_keeps_no_other_from_going_back(card: FakeCard) -> None:
+    for _ in range(3):
+        card.deliver(FRAME)
+    with pyntzc.open("card") as tap:
+        packets = list(tap.packets(0))
+        # as if an exception had come right after the kernel took it
+        card.held.discard(packets[1]._handle)
+        del packets
+        tap.stats()
+        assert not card.held
+        assert len({*card.faults}) == 1
+    card.faults.clear()
