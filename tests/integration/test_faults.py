@@ -201,26 +201,47 @@ def test_a_function_reset_under_load_is_survived(bench: Bench, load: Load) -> No
     assert load.count("gone") == 0
 
 
+def inject(bench: Bench, error: str, outcome: str) -> None:
+    """Have the card's root port report an error; wait for what the PCI core makes of it."""
+    port = bench.vm.root_port(CARD)
+    # errors are reported: SERR, of the bridge too, and DevCtl
+    bench.vm.run(["setpci", "-s", port, "COMMAND=100:100", "BRIDGE_CONTROL=2:2", "CAP_EXP+8.w=f:f"])
+    bench.vm.kernel_log()
+    bench.vm.qmp.human(f"pcie_aer_inject_error rp{CARD} {error}")
+    bench.vm.wait_until(
+        lambda: any(outcome in line for line in bench.vm.kernel_log()), 30, f"AER: {outcome}"
+    )
+
+
 def test_an_error_on_the_bus_that_is_not_fatal_leaves_a_running_card_alone(
     bench: Bench, load: Load
 ) -> None:
     """The card was not stopped for it, and must not be started a second time after it."""
-    port = bench.vm.root_port(CARD)
-    # errors are reported: SERR, of the bridge too, and DevCtl
-    bench.vm.run(["setpci", "-s", port, "COMMAND=100:100", "BRIDGE_CONTROL=2:2", "CAP_EXP+8.w=f:f"])
     before = bench.port_stats(bench.near)["pool_card"]
     for _ in range(2):
-        bench.vm.kernel_log()
-        bench.vm.qmp.human(f"pcie_aer_inject_error rp{CARD} COMP_TIME")
-        bench.vm.wait_until(
-            lambda: any("recovery successful" in line for line in bench.vm.kernel_log()),
-            30,
-            "the PCI core's recovery",
-        )
+        inject(bench, "COMP_TIME", "recovery successful")
         load.wait_moving()
     assert load.count("gone") == 0
     after = bench.port_stats(bench.near)["pool_card"]
     assert after < 1.5 * before, "more than the rings have room for"
+
+
+def test_a_card_that_does_not_come_back_after_a_fatal_error_ends_its_taps(
+    bench: Bench, load: Load
+) -> None:
+    """Hostile case 85. The emulated root port's link stays down; the kernel tells no driver."""
+    slot = ["setpci", "-s", bench.vm.root_port(CARD), "CAP_EXP+18.w"]
+    control = bench.vm.run(slot).stdout.strip()
+    inject(bench, "DLP", "recovery failed")
+    load.wait("gone", timeout_s=120 * bench.vm.kernel.pace)
+    # the port was reset, too, and has forgotten that cards are plugged
+    slot[-1] += f"={control}"
+    bench.vm.run(slot)
+    bench.vm.unplug(CARD)
+    bench.vm.plug(CARD)
+    bench.vm.wait_until(lambda: bound(bench), 30, "the card and a driver")
+    take(bench)
+    load.wait_again(1)
 
 
 def test_a_link_that_flaps_under_load_is_survived(
