@@ -19,6 +19,7 @@ from rich.progress import track
 from bench.lab import ATTEMPTS, MODERATION_US, RING, STEADY, Record, lab
 from bench.source import GATHERED, GATHERED_JUMBO, USUAL_LEN
 from bench.systems import ROOT, SYSTEMS, Case, System
+from emulation.errors import GuestTimeout
 
 SIZES = (60, 124, 252, 508, 1020, 1276, 1514, 9014)
 BATCHES = (1, 4, 16, 64, 256, 512)
@@ -79,7 +80,11 @@ def measure(
                 yield None
             else:
                 attempts = ATTEMPTS if system.ours or not is_quick else 1
-                yield machine.measure(system, case, attempts)
+                try:
+                    yield machine.measure(system, case, attempts)
+                except GuestTimeout as error:
+                    skipped.append((system, case, str(error)))
+                    yield None
 
 
 def describe(record: Record) -> str:

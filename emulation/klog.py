@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 _RECORD = re.compile(r"\d+,\d+,(?P<time_us>\d+),[^;]*;(?P<text>.*)")
 _FAULT = re.compile(
-    r"BUG:|WARNING:|RIP:|Call Trace:|unreferenced object|"
+    r"BUG:|WARNING:|UBSAN:|INFO: task |RIP:|Call Trace:|unreferenced object|"
     # not what it says of itself when the kernel boots
     r"DMA-API: (?!preallocated|debugging enabled)"
 )

@@ -235,6 +235,23 @@ def test_frames_in_flight_when_a_tap_closes_come_back(bench: Bench) -> None:
         assert bench.wire.recv_many(64, 10) == [frame(i) for i in range(64)]
 
 
+def test_a_tap_that_closes_while_the_card_keeps_its_buffers_leaves_none_behind(
+    bench: Bench,
+) -> None:
+    """Bus mastering off, so that they are in flight for sure; a reset brings them back."""
+    tap = bench.abi.Tap().attach(bench.iface).setup_tx(128)
+    bench.vm.run(["setpci", "-s", bench.vm.pci(0), "COMMAND=0:4"])
+    descs = bench.vm.guest.fetch(tap.reserve(64))
+    assert tap.submit(*(tap.fill(d, frame(i)) for i, d in enumerate(descs))) == 64
+    assert tap.stats()["tx_in_flight"] == 64
+    tap.close()
+    assert bench.port_stats(bench.iface)["tx_in_flight"] == 64
+    bench.vm.wait_until(
+        lambda: bench.port_stats(bench.iface)["tx_in_flight"] == 0, 60, "the watchdog"
+    )
+    bench.vm.run(["setpci", "-s", bench.vm.pci(0), "COMMAND=4:4"])
+
+
 def test_a_hung_transmitter_is_reset_and_every_buffer_comes_back(bench: Bench) -> None:
     """Hostile cases 73 and 83: bus mastering off, so that the card cannot write back."""
     tap = bench.abi.Tap().attach(bench.iface, quota=1).setup_tx(128)

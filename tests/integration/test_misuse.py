@@ -202,7 +202,7 @@ def test_a_bad_address_in_read_loses_no_descriptor(bench: Bench, tap: Any) -> No
 
 
 def test_a_handle_that_is_not_held_is_refused(bench: Bench, tap: Any) -> None:
-    """Hostile cases 25, 26 and 27."""
+    """Hostile cases 25 and 26."""
     other = bench.abi.Tap().attach(bench.iface)
     bench.wire.send(frame(0))
     (desc,) = bench.vm.guest.fetch(tap.read_all(1))

@@ -144,7 +144,7 @@ def test_a_vlan_tag_is_inserted_by_the_card(bench: Bench, sender: Any) -> None:
 
 @pytest.mark.quick
 def test_a_buffer_is_sent_once(bench: Bench, sender: Any) -> None:
-    """Hostile cases 26, 28 and 29."""
+    """Hostile cases 26 and 29."""
     (desc,) = sender.reserve(1)
     full = sender.fill(desc, frame(1))
     assert sender.submit(full, full) == 1

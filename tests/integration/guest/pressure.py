@@ -20,6 +20,8 @@ from typing import Any
 import abi
 from neighbour import Child, Neighbour, ours
 
+from emulation.pace import patience
+
 GROUPS = Path("/sys/fs/cgroup")
 MIB = 1 << 20
 HANDLE = 0
@@ -35,7 +37,7 @@ def group(memory_max: int) -> Iterator[Path]:
         (path / "memory.max").write_text(str(memory_max))
         yield path
     finally:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + patience(20)
         while (path / "cgroup.procs").read_text():
             assert time.monotonic() < deadline
         path.rmdir()
@@ -212,6 +214,8 @@ def reload(rounds: int, modules: tuple[str, ...], name: str, peer: str) -> None:
             if number % 2:
                 _settles(lambda: Path(f"/sys/class/net/{name}").exists(), "the interface")
                 subprocess.run(["ip", "link", "set", name, "up"], check=True)
+                frames = Path(f"/sys/class/net/{name}/statistics/rx_packets")
+                _settles(lambda: int(frames.read_text()) > 0, "a frame")  # noqa: B023 - called here
             subprocess.run(["rmmod", "ntzc_igb", "ntzc"], check=True)
             assert "ntzc" not in base.read_text()
             assert not Path("/dev/ntzc").exists() and not Path("/sys/class/misc/ntzc").exists()

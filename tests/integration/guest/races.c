@@ -71,6 +71,7 @@ struct shared {
 	atomic_int fd;
 	__u32 handle;
 	int result[2];
+	atomic_uint mapped;	/* times */
 	atomic_ullong stirred;
 };
 
@@ -90,6 +91,7 @@ static void *map_again_and_again(void *argument)
 		}
 		/* the file may be closed by now, and its tap be ours alone */
 		sink += p[0] + p[bytes / 2] + p[bytes - 1];
+		atomic_fetch_add(&s->mapped, 1);
 		must(!munmap(p, bytes));
 	}
 }
@@ -103,13 +105,15 @@ static void map_against_close(void)
 		pthread_t mapper;
 
 		tap_attach(&s.tap, ours, 0);
+		/* no mapping but the other thread's */
+		must(!munmap((void *)s.tap.rx_memory, s.tap.about.rx_bytes));
 		atomic_store(&s.fd, s.tap.fd);
 		mapper = start(map_again_and_again, &s);
-		if (i & 1)
+		/* it is at it: now and then between its calls, now and then in one */
+		while (atomic_load(&s.mapped) < 1 + i % 4)
 			sched_yield();
 		must(!close(s.tap.fd));
 		join(mapper);
-		must(!munmap((void *)s.tap.rx_memory, s.tap.about.rx_bytes));
 	}
 }
 
@@ -297,6 +301,7 @@ static void *close_it(void *argument)
 	struct shared *s = argument;
 
 	meet(0);
+	usleep((useconds_t)s->result[1]);
 	must(!close(s->tap.fd));
 	neighbour_send(s->result[0], 1);
 	return NULL;
@@ -306,24 +311,28 @@ static void *close_it(void *argument)
 static void close_while_polled(void)
 {
 	int socket = neighbour_open(peer);
-	unsigned int i;
+	unsigned int i, seen = 0;
 
 	for (i = 0; i < rounds; i++) {
-		struct shared s = { .result = { socket } };
+		/* at once, or when the poll has begun */
+		struct shared s = { .result = { socket, i & 1 ? 20000 : 0 } };
 		struct pollfd p = { .events = POLLIN };
 		pthread_t closer;
 		int n;
 
 		atomic_store(&arrived, 0);
 		tap_attach(&s.tap, ours, 0);
+		/* a mapping would keep the file, too */
+		must(!munmap((void *)s.tap.rx_memory, s.tap.about.rx_bytes));
 		p.fd = s.tap.fd;
 		closer = start(close_it, &s);
 		meet(0);
 		n = poll(&p, 1, PATIENCE_MS);
 		must(n == 1 && (p.revents == POLLIN || p.revents == POLLNVAL));
+		seen += p.revents == POLLIN;
 		join(closer);
-		must(!munmap((void *)s.tap.rx_memory, s.tap.about.rx_bytes));
 	}
+	must(seen);
 }
 
 /* ---- holders on all processors ---- */

@@ -114,7 +114,8 @@ static int call(struct session *s, unsigned long command, unsigned int count)
 	must(n <= BUFS);
 	if (n < 0 && errno != EINVAL && errno != ENOBUFS && errno != ENOSPC && errno != ESTALE)
 		die("an error that the ABI has not for this");
-	if (n < 0)
+	/* what was stirred, and not what there is no room for */
+	if (n < 0 && (errno == EINVAL || errno == ESTALE))
 		refused++;
 	return n < 0 ? 0 : n;
 }

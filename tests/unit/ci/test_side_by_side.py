@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whatever goes wrong in one of several commands is what is reported."""
+
+from __future__ import annotations
+
+import pytest
+
+from ci.side_by_side import Part, run
+
+CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+
+
+def part(code: str) -> Part:
+    return Part("part", ["-c", code])
+
+
+@pytest.mark.parametrize("where", [0, 1, 2])
+@pytest.mark.parametrize("code", ["raise SystemExit(1)", "raise SystemExit(5)", CRASH])
+def test_a_part_that_fails_fails_all(code: str, where: int) -> None:
+    parts = [part("pass") for _ in range(3)]
+    parts[where] = part(code)
+    assert run(parts) > 0
+
+
+def test_the_output_of_all_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run([part("print('one')"), part("print('two')"), part("print('three')")]) == 0
+    assert {"one", "two", "three"} <= {*capfd.readouterr().out.split()}
+
+
+def test_some_may_have_no_tests_where_they_were_dealt_out_but_not_all() -> None:
+    none, ok = part("raise SystemExit(5)"), part("pass")
+    assert run([none, ok], some_may_be_empty=True) == 0
+    assert run([none, none], some_may_be_empty=True) == 5
+    assert run([none, part(CRASH)], some_may_be_empty=True) > 0
