@@ -172,10 +172,15 @@ static __poll_t ntzc_poll(struct file *file, poll_table *wait)
 	struct ntzc_port *port = ntzc_tap_port(tap);
 	unsigned int n, i;
 	__poll_t mask = 0;
+	bool gone;
 
+	/* first: epoll waits where it was told to when the file was added, attached or not */
+	poll_wait(file, &tap->rx_wait, wait);
 	if (!port)
 		return EPOLLERR;
-	poll_wait(file, &tap->rx_wait, wait);
+	/* before the look at what waits, which may be the last frames of a card that goes */
+	gone = READ_ONCE(port->gone);
+	smp_rmb(); /* pairs with synchronize_net() in ntzc_port_leave() */
 	/* pairs with the release in ntzc_tx_new_target() */
 	n = smp_load_acquire(&tap->n_targets);
 	for (i = 0; i < n; i++)
@@ -183,7 +188,7 @@ static __poll_t ntzc_poll(struct file *file, poll_table *wait)
 	if (ntzc_tap_readable(tap) ||
 	    (poll_requested_events(wait) & EPOLLIN && ntzc_busy_poll(tap)))
 		mask |= EPOLLIN | EPOLLRDNORM;
-	if (READ_ONCE(port->gone))
+	if (gone)
 		return mask | EPOLLHUP | EPOLLERR;
 	if (ntzc_tx_can_send(tap))
 		mask |= EPOLLOUT | EPOLLWRNORM;

@@ -159,7 +159,7 @@ void ntzc_filter_run(const struct ntzc_queue *q, const struct ntzc_taps *taps, s
 
 	refcount_set(&skb.users, 1);
 	skb.dev = READ_ONCE(q->port->netdev);
-	skb.pkt_type = PACKET_HOST;
+	skb.pkt_type = q == ntzc_port_host_queue(q->port) ? PACKET_OUTGOING : PACKET_HOST;
 	skb_record_rx_queue(&skb, q->index);
 	for (i = 0; i < n; i++)
 		ntzc_filter_frame(&skb, taps, m[i], BIT_ULL(i));

@@ -384,6 +384,24 @@ void ntzc_port_set_frame(struct ntzc_port *port, unsigned int frame_max)
 EXPORT_SYMBOL_GPL(ntzc_port_set_frame);
 
 /**
+ * ntzc_port_set_slots() - tell how large the rings will be
+ * @port: the port
+ * @rx_slots: as the next ntzc_port_up() will say
+ *
+ * For who attaches to a card that is down: the pool is made then. One that there is stays.
+ *
+ * Context: process, RTNL held or the port not attached yet.
+ */
+void ntzc_port_set_slots(struct ntzc_port *port, unsigned int rx_slots)
+{
+	mutex_lock(&port->lock);
+	if (!port->rx_pool)
+		port->rx_slots = rx_slots;
+	mutex_unlock(&port->lock);
+}
+EXPORT_SYMBOL_GPL(ntzc_port_set_slots);
+
+/**
  * ntzc_port_set_queues() - change the number of queues in use
  * @port: the port, down
  * @n_queues: 1 to the port's max_queues
@@ -698,15 +716,15 @@ void ntzc_port_get_stats(struct ntzc_port *port, struct ntzc_port_stats *st)
 	ntzc_stack_get_stats(port, st);
 	for (i = 0; i < port->max_queues; i++) {
 		const struct ntzc_queue *q = &port->queues[i];
-		u64 failed, sent = ntzc_queue_sent(q, &failed), done = sent + failed;
+		u64 done = READ_ONCE(q->tx_done);
 
 		st->rx_frames += ntzc_glance(q->rx_frames);
 		st->rx_bytes += ntzc_glance(q->rx_bytes);
 		st->rx_unclaimed += ntzc_glance(q->rx_unclaimed);
 		st->rx_no_buffer += ntzc_glance(q->rx_no_buffer);
-		st->tx_frames += sent;
+		st->tx_frames += ntzc_glance(q->tx_sent);
 		st->tx_bytes += ntzc_glance(q->tx_bytes);
-		st->tx_failed += failed;
+		st->tx_failed += ntzc_glance(q->tx_failed);
 		/* a completion may be counted before its frame is */
 		st->tx_in_flight += max(ntzc_glance(q->tx_frames), done) - done;
 		st->pool_card += ntzc_glance(q->posted);

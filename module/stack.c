@@ -150,6 +150,18 @@ static bool ntzc_stack_must_wait(struct ntzc_port *port)
 	return !ntzc_stack_has_buffer(port) && !ntzc_stack_sends_below(port, 1);
 }
 
+/* A checksum that came out as 0, which would mean that there is none */
+static void ntzc_stack_fix_csum(const struct sk_buff *skb, u8 *data)
+{
+	__sum16 *sum;
+
+	if (skb->ip_summed != CHECKSUM_PARTIAL)
+		return;
+	sum = (__sum16 *)(data + skb_checksum_start_offset(skb) + skb->csum_offset);
+	if (!*sum)
+		*sum = CSUM_MANGLED_0;
+}
+
 /* Fill a buffer with the frame as it is to be on the wire. Return: the packet, or NULL. */
 static struct m_buf *ntzc_stack_fill(struct ntzc_port *port, struct sk_buff *skb)
 {
@@ -168,6 +180,7 @@ static struct m_buf *ntzc_stack_fill(struct ntzc_port *port, struct sk_buff *skb
 	data = m_buf_data(m);
 	/* also fills in a checksum that was left to us */
 	skb_copy_and_csum_dev(skb, data);
+	ntzc_stack_fix_csum(skb, data);
 	memset(data + skb->len, 0, len - skb->len);
 	if (skb_vlan_tag_present(skb))
 		m_buf_set_vlan(m, skb_vlan_tag_get(skb));

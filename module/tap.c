@@ -175,6 +175,7 @@ static int ntzc_tap_check(struct ntzc_port *port, struct ntzc_attach *arg)
 	const struct ntzc_pool *pool = port->rx_pool;
 	u64 all = port->n_queues == 64 ? ~0ull : BIT_ULL(port->n_queues) - 1;
 	u32 reserve = pool->size > port->rx_slots ? pool->size - port->rx_slots : 0;
+	u32 n_chans;
 
 	if (!arg->queues)
 		arg->queues = all;
@@ -182,9 +183,10 @@ static int ntzc_tap_check(struct ntzc_port *port, struct ntzc_attach *arg)
 		arg->ring_size = NTZC_DEFAULT_RING;
 	if (!arg->desc_size)
 		arg->desc_size = sizeof(struct ntzc_desc);
+	n_chans = hweight64(arg->queues) + !!(arg->flags & NTZC_ATTACH_HOST);
 	/* half the reserve in all: one tap that hoards leaves as much to the others */
 	arg->quota = ntzc_port_quota(port, arg->quota,
-				     max_t(u32, reserve / 2 / max_t(u32, hweight64(arg->queues), 1),
+				     max_t(u32, reserve / 2 / max_t(u32, n_chans, 1),
 					   NTZC_DEFAULT_QUOTA_MIN));
 	/* more than there are cannot be held */
 	arg->quota = min(arg->quota, pool->size);

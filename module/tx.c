@@ -621,10 +621,10 @@ void ntzc_tx_complete(struct ntzc_queue *q, struct m_buf **m, unsigned int n, in
 	unsigned int i, run;
 
 	WRITE_ONCE(q->tx_done, q->tx_done + n);
-	if (unlikely(status)) {
-		smp_wmb(); /* pairs with that in ntzc_queue_sent() */
-		WRITE_ONCE(q->tx_failed, q->tx_failed + n);
-	}
+	if (likely(!status))
+		q->tx_sent += n;
+	else
+		q->tx_failed += n;
 	/*
 	 * The driver's freed slots, and tx_done, come first; pairs with those in
 	 * ntzc_tx_transmit(), ntzc_tx_door_follows() and ntzc_stack_wait()

@@ -184,13 +184,12 @@ void ntzc_igb_get_stats64(struct net_device *netdev, struct rtnl_link_stats64 *s
 	ntzc_igb_stats_sum(igb, &sums);
 	for (i = 0; i < igb->max_queues; i++) {
 		const struct ntzc_queue *q = igb->queues[i].q;
-		u64 failed;
 
 		st->rx_packets += ntzc_glance(q->rx_frames);
 		st->rx_bytes += ntzc_glance(q->rx_bytes);
-		st->tx_packets += ntzc_queue_sent(q, &failed);
+		st->tx_packets += ntzc_glance(q->tx_sent);
 		st->tx_bytes += ntzc_glance(q->tx_bytes);
-		st->tx_dropped += failed;
+		st->tx_dropped += ntzc_glance(q->tx_failed);
 	}
 	st->multicast = sums.rx_multicast;
 	st->collisions = sums.collisions;
@@ -258,7 +257,7 @@ void ntzc_igb_stats_values(struct ntzc_igb *igb, u64 *values)
 	for (i = 0; i < igb->max_queues; i++) {
 		const struct ntzc_igb_queue *queue = &igb->queues[i];
 		const struct ntzc_queue *q = queue->q;
-		u64 failed, sent = ntzc_queue_sent(q, &failed), done = sent + failed;
+		u64 done = ntzc_glance(q->tx_done);
 
 		*values++ = ntzc_glance(q->rx_frames);
 		*values++ = ntzc_glance(q->rx_bytes);
@@ -268,9 +267,9 @@ void ntzc_igb_stats_values(struct ntzc_igb *igb, u64 *values)
 		*values++ = ntzc_glance(queue->rx.dropped);
 		*values++ = igb->rx_no_desc[i];
 		*values++ = ntzc_glance(q->stack_frames);
-		*values++ = sent;
+		*values++ = ntzc_glance(q->tx_sent);
 		*values++ = ntzc_glance(q->tx_bytes);
-		*values++ = failed;
+		*values++ = ntzc_glance(q->tx_failed);
 		/* a completion may be counted before its frame is */
 		*values++ = max(ntzc_glance(q->tx_frames), done) - done;
 	}

@@ -143,23 +143,10 @@ struct ntzc_queue {
 
 	/* transmit completions: the poll writes */
 	u64 tx_done ____cacheline_aligned;
-	u64 tx_failed;
+	u64 tx_sent;			/* of those */
+	u64 tx_failed;			/* the others */
 	wait_queue_head_t tx_wait;	/* for a free buffer, or room in the ring */
 };
-
-/**
- * ntzc_queue_sent() - how many frames a queue has sent
- * @q: the queue
- * @failed: filled in: frames that it was given besides, and did not send
- *
- * Context: any. Return: frames.
- */
-static inline u64 ntzc_queue_sent(const struct ntzc_queue *q, u64 *failed)
-{
-	*failed = ntzc_glance(q->tx_failed);
-	smp_rmb(); /* pairs with the smp_wmb() in ntzc_tx_complete() */
-	return ntzc_glance(q->tx_done) - *failed;
-}
 
 /**
  * struct ntzc_port_setup - what a driver tells of a card
@@ -186,6 +173,7 @@ int ntzc_port_up(struct ntzc_port *port, unsigned int rx_slots);
 void ntzc_port_down(struct ntzc_port *port);
 int ntzc_port_check_frame(struct ntzc_port *port, unsigned int frame_max);
 void ntzc_port_set_frame(struct ntzc_port *port, unsigned int frame_max);
+void ntzc_port_set_slots(struct ntzc_port *port, unsigned int rx_slots);
 int ntzc_port_set_queues(struct ntzc_port *port, unsigned int n_queues);
 void *ntzc_port_priv(const struct ntzc_port *port);
 struct ntzc_queue *ntzc_port_queue(struct ntzc_port *port, unsigned int index);

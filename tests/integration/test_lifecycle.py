@@ -235,6 +235,24 @@ def test_frames_in_flight_when_a_tap_closes_come_back(bench: Bench) -> None:
         assert bench.wire.recv_many(64, 10) == [frame(i) for i in range(64)]
 
 
+def test_a_tap_that_comes_before_the_card_is_up_leaves_room_for_its_rings(bench: Bench) -> None:
+    """The pool is made for the tap, and for the rings that there will be."""
+    bench.vm.run(["ip", "link", "set", bench.iface, "down"])
+    bench.vm.run(["ethtool", "-G", bench.iface, "rx", "4096"])
+    try:
+        tap = bench.abi.Tap().attach(bench.iface).map()
+        bench.vm.run(["ip", "link", "set", bench.iface, "up"])
+        bench.vm.wait_carrier(0)
+        bench.wire.send(frame(1))
+        (desc,) = bench.vm.guest.fetch(tap.read_all(1))
+        assert tap.data(desc) == frame(1)
+        tap.close()
+    finally:
+        bench.vm.run(["ip", "link", "set", bench.iface, "up"])
+        bench.usual_rings(bench.iface)
+        bench.vm.wait_carrier(0)
+
+
 def test_a_tap_that_closes_while_the_card_keeps_its_buffers_leaves_none_behind(
     bench: Bench,
 ) -> None:

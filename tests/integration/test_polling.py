@@ -22,6 +22,12 @@ def test_state_edge_and_one_shot_say_what_they_should(bench: Bench, polling: Any
     polling.ways_to_ask(bench.near, bench.peer)
 
 
+def test_epoll_that_knew_the_file_before_it_was_attached_is_told(
+    bench: Bench, polling: Any
+) -> None:
+    polling.registered_first(bench.near, bench.peer)
+
+
 def test_a_thousand_that_wait_are_all_told(bench: Bench, polling: Any) -> None:
     """Hostile case 51."""
     polling.a_thousand(bench.near, bench.peer)

@@ -14,6 +14,8 @@ import abi
 import frames
 from neighbour import Neighbour, ours, tap_with
 
+from emulation.pace import patience
+
 HANDLE = 0
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 ET, ONESHOT = select.EPOLLET, select.EPOLLONESHOT
@@ -73,6 +75,23 @@ def ways_to_ask(name: str, peer: str) -> None:
         assert tap.release(descs[0][HANDLE]) == 1
         assert level.poll(0) == [(tap.fd, OUT)] and edge.poll(PATIENCE_S) == [(tap.fd, OUT)]
         assert tap.release(descs[1][HANDLE]) == 1
+    neighbour.close()
+
+
+def registered_first(name: str, peer: str) -> None:
+    """epoll asks where to wait but once: when the file is added."""
+    neighbour = Neighbour(peer)
+    tap = abi.Tap()
+    with select.epoll() as epoll:
+        epoll.register(tap.fd, IN)
+        assert epoll.poll(0) == [(tap.fd, select.EPOLLERR)]
+        tap.attach(name).map()
+        assert epoll.poll(0) == []
+        timer = threading.Timer(0.2, neighbour.send, (7,))
+        timer.start()
+        assert epoll.poll(patience(PATIENCE_S)) == [(tap.fd, IN)]
+        timer.join()
+    tap.close()
     neighbour.close()
 
 

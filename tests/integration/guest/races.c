@@ -307,11 +307,14 @@ static void *close_it(void *argument)
 	return NULL;
 }
 
-/* The poll in progress keeps the file: it sees the frame that comes after the close */
+/*
+ * The poll in progress keeps the file, and with it the tap: the frame that comes after the close
+ * ends it. It finds then that its number is no file's.
+ */
 static void close_while_polled(void)
 {
 	int socket = neighbour_open(peer);
-	unsigned int i, seen = 0;
+	unsigned int i;
 
 	for (i = 0; i < rounds; i++) {
 		/* at once, or when the poll has begun */
@@ -329,10 +332,8 @@ static void close_while_polled(void)
 		meet(0);
 		n = poll(&p, 1, PATIENCE_MS);
 		must(n == 1 && (p.revents == POLLIN || p.revents == POLLNVAL));
-		seen += p.revents == POLLIN;
 		join(closer);
 	}
-	must(seen);
 }
 
 /* ---- holders on all processors ---- */

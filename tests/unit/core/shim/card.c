@@ -329,7 +329,7 @@ struct card *card_create(const struct card_config *config, int *err)
 	}
 	/* as PORT_CONFIG would; the harness keeps the rules that the call checks */
 	c->port->n_bufs = config->n_bufs;
-	c->port->rx_slots = c->n_queues * c->rx_size;
+	ntzc_port_set_slots(c->port, c->n_queues * c->rx_size);
 	card_add_napi(c);
 	*err = ntzc_port_attach(c->port);
 	if (*err) {

@@ -82,6 +82,7 @@ void misc_deregister(struct miscdevice *misc);
 /* ---- sk_buff, as far as filters look at it ---- */
 
 #define PACKET_HOST		0
+#define PACKET_OUTGOING 4
 #define VLAN_HLEN		4
 #define SKB_DATA_ALIGN(n)	roundup(n, 64)
 
