@@ -67,6 +67,30 @@ static int batch_check(const struct batch *b)
 	return 0;
 }
 
+/* Whether frame @i can be looked at as the batch's: not sent, taken out, or released by itself */
+static bool batch_holds(const struct batch *b, Py_ssize_t i)
+{
+	if (batch_owns(b, i))
+		return true;
+	return i >= b->sent && batch_made(b, i) && frame_is_held(batch_made(b, i));
+}
+
+static int batch_check_holds_all(const struct batch *b)
+{
+	Py_ssize_t i = 0;
+
+	if (batch_check(b) < 0)
+		return -1;
+	if (!b->sent && !b->n_made)
+		return 0;
+	while (i < b->n && batch_holds(b, i))
+		i++;
+	if (i == b->n)
+		return 0;
+	PyErr_Format(b->memory->released_error, "packet %zd is no longer the batch's", i);
+	return -1;
+}
+
 static PyObject *batch_make(struct batch *b, Py_ssize_t i)
 {
 	PyObject *frame;
@@ -275,9 +299,25 @@ static PyObject *batch_bytes(PyObject *self, PyObject *arg)
 		return NULL;
 	}
 	/* to make room may run any Python: another thread's, or what the collector finds */
-	if (batch_check(b) < 0 || rows_prepare(b->memory, b->n, width) < 0 || batch_check(b) < 0)
+	if (batch_check(b) < 0 || rows_prepare(b->memory, b->n, width) < 0 ||
+	    batch_check_holds_all(b) < 0)
 		return NULL;
 	return rows_array(b->memory, b->descs, b->n, width);
+}
+
+/* For who is about to look at it through a view of the batch's, which then keeps it */
+static PyObject *batch_hold(PyObject *self, PyObject *arg)
+{
+	struct batch *b = (struct batch *)self;
+	Py_ssize_t i = PyLong_AsSsize_t(arg);
+
+	if ((i == -1 && PyErr_Occurred()) || batch_check(b) < 0)
+		return NULL;
+	if (i < 0 || i >= b->n || !batch_holds(b, i)) {
+		PyErr_SetString(b->memory->released_error, "the packet is no longer the batch's");
+		return NULL;
+	}
+	Py_RETURN_NONE;
 }
 
 /* Copy a frame into a reserved buffer, and note its length and tag */
@@ -434,6 +474,8 @@ static PyMethodDef batch_methods[] = {
 	  "_forward(function, target) -> int: hand what is left to ntzc_tap_forward." },
 	{ "_store", batch_store, METH_NOARGS,
 	  "_store() -> bytes: struct ntzc_desc of each frame, and room after them." },
+	{ "_check", batch_hold, METH_O,
+	  "_check(index): raise ReleasedError if that frame cannot be looked at any more." },
 	{ "bytes", batch_bytes, METH_O,
 	  "bytes($self, count, /)\n--\n\n"
 	  "Return a copy of the first *count* bytes of each packet.\n\n"

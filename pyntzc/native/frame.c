@@ -155,34 +155,23 @@ static PyObject *frame_exit(PyObject *self, PyObject *args)
 	return frame_release(self, NULL);
 }
 
-/* While a call hands the buffer to the kernel, nobody may look at it or release it */
-static PyObject *frame_lend(PyObject *self, PyObject *unused)
+int frame_lend(struct frame *f)
 {
-	struct frame *f = (struct frame *)self;
-
-	(void)unused;
 	if (frame_check(f) < 0)
-		return NULL;
+		return -1;
 	if (f->views) {
 		PyErr_SetString(f->memory->view_error,
 				"a memoryview of the buffer is still in use; release it first "
 				"(view.release(), or with buffer.data as view)");
-		return NULL;
+		return -1;
 	}
 	f->state = FRAME_LENT;
-	Py_RETURN_NONE;
+	return 0;
 }
 
-static PyObject *frame_settle(PyObject *self, PyObject *taken)
+void frame_settle(struct frame *f, bool taken)
 {
-	struct frame *f = (struct frame *)self;
-	int is_taken = PyObject_IsTrue(taken);
-
-	if (is_taken < 0)
-		return NULL;
-	if (f->state == FRAME_LENT)
-		f->state = is_taken ? FRAME_GONE : FRAME_HELD;
-	Py_RETURN_NONE;
+	f->state = taken ? FRAME_GONE : FRAME_HELD;
 }
 
 static PyObject *frame_describe(PyObject *self, PyObject *unused)
@@ -203,7 +192,7 @@ static void frame_dealloc(PyObject *self)
 	PyTypeObject *type = Py_TYPE(self);
 	struct frame *f = (struct frame *)self;
 
-	/* a view holds a reference, so there is none; lent: the kernel may have it */
+	/* a view holds a reference, so there is none */
 	frame_let_go(f);
 	Py_DECREF((PyObject *)f->memory);
 	((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
@@ -217,8 +206,6 @@ static PyMethodDef frame_methods[] = {
 	{ "__enter__", frame_enter, METH_NOARGS, NULL },
 	{ "__exit__", frame_exit, METH_VARARGS, NULL },
 	{ "_describe", frame_describe, METH_NOARGS, "Its struct ntzc_desc." },
-	{ "_lend", frame_lend, METH_NOARGS, "Reserve it for a call that hands it over." },
-	{ "_settle", frame_settle, METH_O, "After _lend(): whether the kernel took it." },
 	{ NULL, NULL, 0, NULL },
 };
 

@@ -67,7 +67,7 @@ struct memory {
 
 enum frame_state {
 	FRAME_HELD,	/* ours; views may be made */
-	FRAME_LENT,	/* a call hands it to the kernel at this moment */
+	FRAME_LENT,	/* memory_forward() hands it to the kernel at this moment */
 	FRAME_RELEASED,	/* no new views; given back with the last one */
 	FRAME_GONE,	/* no longer ours */
 };
@@ -138,6 +138,16 @@ unsigned int batches_viewed(const struct memory *m, struct ntzc_desc *descs);
 
 /* A frame of class @cls that owns what @desc names. Return: a new reference or NULL. */
 PyObject *frame_create(PyTypeObject *cls, struct memory *m, const struct ntzc_desc *desc);
+/* Keep it for a call that hands it to the kernel. Return: 0, or -1 with an exception. */
+int frame_lend(struct frame *f);
+/* The call is over: the kernel has it, or we do */
+void frame_settle(struct frame *f, bool taken);
+/* Whether its bytes are its own still: ours to look at */
+static inline bool frame_is_held(const struct frame *f)
+{
+	return f->state == FRAME_HELD;
+}
+
 /* Let go of it as soon as no view is left; does not flush */
 void frame_let_go(struct frame *f);
 /* Count a view of its batch's as one of its own, once; and no longer */

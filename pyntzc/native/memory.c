@@ -230,6 +230,62 @@ static PyObject *memory_empty(PyObject *self, PyObject *args)
 	return batch_create((PyTypeObject *)cls, (struct memory *)self, (PyTypeObject *)frames, 0);
 }
 
+typedef int (*forward_fn)(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n,
+			  unsigned int target, int timeout_ms);
+
+/* Return: the frame at @i of a list, or NULL with an exception */
+static struct frame *memory_frame(const struct memory *m, PyObject *frames, Py_ssize_t i)
+{
+	PyObject *item = PyList_GetItem(frames, i);
+
+	if (!item)
+		return NULL;
+	if (!PyType_IsSubtype(Py_TYPE(item), frame_type) || ((struct frame *)item)->memory != m) {
+		PyErr_SetString(PyExc_TypeError, "not a frame of this memory");
+		return NULL;
+	}
+	return (struct frame *)item;
+}
+
+/*
+ * In one step, in which no Python runs: an exception that came between the call and the note of
+ * what it took would leave frames that nobody gives back, or twice.
+ */
+static PyObject *memory_forward(PyObject *self, PyObject *args)
+{
+	struct memory *m = (struct memory *)self;
+	unsigned long long function;
+	Py_ssize_t first, n, lent = 0, i;
+	unsigned int target;
+	PyObject *frames;
+	Py_buffer descs;
+	int taken = 0;
+
+	if (!PyArg_ParseTuple(args, "KO!y*nI", &function, &PyList_Type, &frames, &descs, &first,
+			      &target))
+		return NULL;
+	n = PyList_Size(frames) - first;
+	if (first < 0 || n < 0 || descs.len / (Py_ssize_t)sizeof(struct ntzc_desc) < first + n)
+		PyErr_SetString(PyExc_ValueError, "a descriptor for each frame is wanted");
+	else if (!m->open)
+		memory_closed(m);
+	else
+		for (; lent < n; lent++) {
+			struct frame *f = memory_frame(m, frames, first + lent);
+
+			if (!f || frame_lend(f) < 0)
+				break;
+		}
+	if (!PyErr_Occurred())
+		taken = ((forward_fn)(uintptr_t)function)(m->tap,
+							  (struct ntzc_desc *)descs.buf + first,
+							  (unsigned int)n, target, 0);
+	for (i = 0; i < lent; i++)
+		frame_settle((struct frame *)PyList_GetItem(frames, first + i), i < taken);
+	PyBuffer_Release(&descs);
+	return PyErr_Occurred() ? NULL : PyLong_FromLong(taken);
+}
+
 static PyObject *memory_new(PyTypeObject *cls, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = { "tap", "release", "detach", "destroy", "rx", "rx_bytes", "limit",
@@ -294,6 +350,9 @@ static PyMethodDef memory_methods[] = {
 	{ "batches", (PyCFunction)(void (*)(void))memory_batches, METH_FASTCALL,
 	  "batches(cls, frames, function, room, wait) -> an iterator; wait(what read would return)\n"
 	  "returns the next batch then, or an empty one at the end." },
+	{ "forward", memory_forward, METH_VARARGS,
+	  "forward(function, frames, descs, first, target) -> int: hand a list's frames, from the\n"
+	  "first-th on, to ntzc_tap_forward, as the descriptors say; those that it took are gone." },
 	{ "empty", memory_empty, METH_VARARGS, "empty(cls, frames) -> a batch of none." },
 	{ NULL, NULL, 0, NULL },
 };

@@ -73,9 +73,12 @@ class Batch(_frames.Batch[Packet]):
 
     def data(self, index: int) -> NDArray[np.uint8]:
         """Return the bytes of packet *index* in place: a read-only array."""
+        index = range(len(self))[index]
+        pool = self.pool  # first: while there is a view nothing of the batch goes
+        self._check(index)
         desc = self.descs[index]
         start = int(desc["offset"])
-        return self.pool[start : start + int(desc["len"])]
+        return pool[start : start + int(desc["len"])]
 
     def __repr__(self) -> str:
         return f"<pyntzc.Batch of {len(self)} packets{', released' if self.released else ''}>"

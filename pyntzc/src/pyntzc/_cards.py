@@ -140,13 +140,12 @@ class Cards:
         old = self.driver(address)
         with ExitStack() as undo:
             if old is not None:
-                self._write(self._driver(old) / "unbind", address)
-                undo.callback(self._write, self._driver(old) / "bind", address)
+                self._unbind(old, address, undo)
             # bind without an override, for which the driver must know the card's id;
             # with one it would be given any card
             self._override(address, None, undo)
+            undo.callback(self._leave, new, address)
             self._bind(new, address)
-            undo.callback(self._write, self._driver(new) / "unbind", address)
             self._override(address, new, undo)
             undo.pop_all()
         self._settle()
@@ -160,12 +159,27 @@ class Cards:
         self._require_driver(new)
         self._require_idle(address, force)
         with ExitStack() as undo:
-            self._write(self._driver(old) / "unbind", address)
-            undo.callback(self._write, self._driver(old) / "bind", address)
+            self._unbind(old, address, undo)
             self._override(address, None, undo)
+            undo.callback(self._leave, new, address)
             self._bind(new, address)
             undo.pop_all()
         self._settle()
+
+    # What undoes something is noted before it is done, and looks whether it was: an
+    # interrupt comes when a driver, which takes its time, returns.
+
+    def _unbind(self, driver: str, address: str, undo: ExitStack) -> None:
+        undo.callback(self._return, driver, address)
+        self._write(self._driver(driver) / "unbind", address)
+
+    def _return(self, driver: str, address: str) -> None:
+        if self.driver(address) != driver:
+            self._write(self._driver(driver) / "bind", address)
+
+    def _leave(self, driver: str, address: str) -> None:
+        if self.driver(address) == driver:
+            self._write(self._driver(driver) / "unbind", address)
 
     def _bind(self, driver: str, address: str) -> None:
         try:
@@ -181,8 +195,8 @@ class Cards:
         """Say which driver alone may have the card, or that any may."""
         path = self._device(address) / "driver_override"
         before = path.read_text().strip()
-        self._write(path, f"{driver or ''}\n")
         undo.callback(self._write, path, "\n" if before == "(null)" else f"{before}\n")
+        self._write(path, f"{driver or ''}\n")
 
     def _require_driver(self, name: str) -> None:
         if not self._driver(name).is_dir():

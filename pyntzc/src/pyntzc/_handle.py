@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import threading
@@ -21,6 +22,9 @@ from pyntzc._stats import bits
 
 BATCH = 64
 """Frames that are dealt with at a time unless somebody says otherwise."""
+
+INTERRUPTED = -errno.EINTR
+"""What a call returns that a signal ended, whose handler then has run: it is made again."""
 
 _SLICE_S = 0.001
 
@@ -97,7 +101,8 @@ class Handle:
         """Bytes before a received frame in its buffer."""
         self._pollers: list[select.poll] = []
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        _taps.add(self)
+        with _fork_lock:
+            _taps.add(self)
 
     @property
     def interface(self) -> str:
@@ -120,7 +125,7 @@ class Handle:
         Packets then raise :class:`ClosedError`. Views that are still alive keep showing
         their bytes, from a private copy.
         """
-        if self._closed:
+        if self._closed and not self._memory.open:
             return
         self._closed = True
         os.eventfd_write(self._wake, 1)  # calls that wait look up, and see it

@@ -78,8 +78,10 @@ def identify(interface: str | int | Port) -> tuple[Any, int]:
             )
         return ffi.NULL, interface.ifindex
     if isinstance(interface, int):
+        if not 0 < interface < 1 << 31:
+            raise ValueError(f"an interface's index is a number from 1 on, not {interface}")
         return ffi.NULL, interface
-    return ffi.new("char[]", interface.encode()), 0
+    return ffi.new("char[]", os.fsencode(interface)), 0
 
 
 def create(
@@ -99,6 +101,8 @@ def create(
 ) -> Any:
     """Check the arguments of :func:`pyntzc.open` and return libntzc's tap."""
     check_ring_size(ring_size)
+    if not 0 <= quota < 1 << 32:
+        raise ValueError(f"a quota is a number of frames, or 0 for the default, not {quota}")
     if not 0 <= busy_poll_us <= lib.NTZC_MAX_BUSY_POLL_US:
         raise ValueError(
             f"busy_poll_us is 0 to {lib.NTZC_MAX_BUSY_POLL_US} microseconds, not {busy_poll_us}"
@@ -120,9 +124,14 @@ def create(
     path = ffi.NULL if device is None else ffi.new("char[]", os.fsencode(device))
     options.device = path
     out = ffi.new("struct ntzc_tap **")
-    with in_kernels_terms(filter) as terms:
-        options.filter = terms
-        code = lib.ntzc_tap_create(options, out)
+    try:
+        with in_kernels_terms(filter) as terms:
+            options.filter = terms
+            code = lib.ntzc_tap_create(options, out)
+    except BaseException:  # an interrupt that came meanwhile
+        if out[0] != ffi.NULL:
+            lib.ntzc_tap_destroy(out[0])
+        raise
     if code < 0:
         raise _refusal(code, name_of(interface), fanout, filter)
     return out[0]

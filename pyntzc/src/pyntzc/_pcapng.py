@@ -119,7 +119,10 @@ def _read_pcapng(file: IO[bytes], path: Path) -> Iterator[Captured]:
                 if block.interface.link_type != _ETHERNET:
                     raise FileFormatError(f"{path}: a packet that is no Ethernet frame")
                 yield Captured(block.packet_data, block.packet_len)
-    except pcapng.exceptions.PcapngException as error:
+    except FileFormatError:
+        raise
+    # of files that are wrong in ways that it does not look for it raises what happens there
+    except (pcapng.exceptions.PcapngException, KeyError, ValueError, struct.error) as error:
         raise FileFormatError(f"{path}: not a whole pcapng file ({error})") from error
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import enum
 import errno
 from collections.abc import Iterator
-from os import PathLike, fsencode
+from os import PathLike, fsdecode, fsencode
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -198,7 +198,7 @@ def _port(info: Any) -> Port:
     return Port(
         id=info.id,
         ifindex=info.ifindex,
-        name=ffi.string(info.name).decode(),
+        name=fsdecode(ffi.string(info.name)),
         bus=ffi.string(info.bus).decode(),
         queues=info.n_queues,
         max_queues=info.max_queues,
@@ -281,7 +281,7 @@ class Device:
     def find(self, name: str) -> Port:
         """Return the card whose interface or bus address is *name*, or raise NoSuchPortError."""
         info = ffi.new("struct ntzc_port_info *")
-        code = lib.ntzc_port_find(self._open(), name.encode(), info)
+        code = lib.ntzc_port_find(self._open(), fsencode(name), info)
         if code < 0:
             raise os_error(code, name, opening=True)
         return _port(info)

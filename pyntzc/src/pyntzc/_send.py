@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyntzc import _frames
 from pyntzc._batch import Batch
-from pyntzc._errors import NotHeldError, NtzcOSError, os_error
-from pyntzc._handle import BATCH, Handle, address_of, deadline_of
+from pyntzc._errors import NotHeldError, NtzcOSError, ReleasedError, os_error
+from pyntzc._handle import BATCH, INTERRUPTED, Handle, address_of, deadline_of
 from pyntzc._libntzc import ffi, lib
 from pyntzc._options import identify, name_of
 from pyntzc._packet import Packet, TxBuffer, Vlan
@@ -104,7 +104,8 @@ class Sender(Handle):
         if isinstance(packets, Batch) and not packets._made:
             return self._forward_batch(packets, timeout_s, to)
         if isinstance(packets, Batch):
-            packets = [packets[i] for i in range(packets._sent, len(packets))]
+            rest = (packets[i] for i in range(packets._sent, len(packets)))
+            packets = [packet for packet in rest if not packet.released]
         batch = [packets] if isinstance(packets, Packet) else list(packets)
         descs = ffi.new("struct ntzc_desc[]", len(batch))
         for index, packet in enumerate(batch):
@@ -191,7 +192,7 @@ class Sender(Handle):
                 code = lib.ntzc_tap_drain(self._tap, 0)
             if code == 0:
                 return
-            if code != _NOT_DONE or not self._wait_slice(0, deadline):
+            if code not in (_NOT_DONE, INTERRUPTED) or not self._wait_slice(0, deadline):
                 raise os_error(code, self._interface)
 
     def _tx_setup(self) -> None:
@@ -200,7 +201,8 @@ class Sender(Handle):
             if self._tx_ready:
                 return
             code = lib.ntzc_tap_tx_setup(self._tap, *self._tx_options)
-            if code < 0:
+            # busy: it is done, and an exception came before it was noted
+            if code < 0 and code != -errno.EBUSY:
                 raise os_error(code, self._interface)
             memory = ffi.cast("struct ntzc_tap_memory *", self._tap)
             info = lib.ntzc_tap_tx_info(self._tap)
@@ -214,6 +216,9 @@ class Sender(Handle):
             got = self._memory.read(_frames.Batch, _frames.Frame, _RESERVE, count)
             if isinstance(got, _frames.Batch):
                 return got
+            if self._memory.n_pending:  # buffers that wait to go back in company
+                self._memory.flush()
+                continue
             self._wait_to_send(got or _NO_BUFFER, deadline)
 
     def _number_of(self, target: Target | None) -> int:
@@ -257,37 +262,26 @@ class Sender(Handle):
         """Submit *descs*, which describe *frames*; what was taken is no longer theirs."""
         deadline = deadline_of(timeout_s)
         target = self._number_of(to)
-        lent = 0
+        if any(frame._memory is not self._memory for frame in frames):
+            raise _not_ours()
+        listed, words = [*frames], ffi.buffer(descs)
         sent = 0
-        try:
-            for frame in frames:
-                if frame._memory is not self._memory:
-                    raise _not_ours()
-                frame._lend()
-                lent += 1
-            while sent < len(frames):
-                with self._lock:
-                    self._check()
-                    code = lib.ntzc_tap_forward(
-                        self._tap, descs + sent, len(frames) - sent, target, 0
-                    )
+        while sent < len(frames):
+            try:
+                code = self._memory.forward(_FORWARD, listed, words, sent, target)
                 if code > 0:
                     sent += code
-                    continue
-                try:
+                else:
                     self._wait_to_send(code, deadline)
-                except NtzcOSError:
-                    if not sent:
-                        raise
-                    break
-        finally:
-            for index, frame in enumerate(frames[:lent]):
-                frame._settle(index < sent)
+            except (NtzcOSError, ReleasedError):  # released while this waited, or by a close
+                if not sent:
+                    raise
+                break
         return sent
 
     def _wait_to_send(self, code: int, deadline: float | None) -> None:
         """Wait if *code* says that there is no buffer or no room now; else, or late, raise."""
-        waits = code in (_NO_BUFFER, _NO_ROOM)
+        waits = code in (_NO_BUFFER, _NO_ROOM, INTERRUPTED)
         # poll wants both a buffer and room, which may be more than this needs
         if not waits or not self._wait_slice(select.POLLOUT, deadline):
             raise os_error(code, self._interface)

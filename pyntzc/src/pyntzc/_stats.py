@@ -110,7 +110,10 @@ def tap_info(info: Any) -> TapInfo:
         id=info.tap_id,
         pid=info.pid,
         uid=info.uid,
-        comm=ffi.string(info.comm).decode(errors="replace"),
+        # its owner chose it: nothing in it that a terminal would obey
+        comm="".join(
+            c if c.isprintable() else "?" for c in ffi.string(info.comm).decode(errors="replace")
+        ),
         flags=TapFlag(info.flags),
         fanout=info.fanout,
         queues=bits(info.queues),

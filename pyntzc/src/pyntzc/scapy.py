@@ -80,9 +80,13 @@ class NtzcSocket(SuperSocket):
         self._waiting: deque[tuple[bytes, int]] = deque()
         self._some = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # set while some wait
         self._epoll = select.epoll()
-        self._epoll.register(self._tap, select.EPOLLIN)
-        self._epoll.register(self._some, select.EPOLLIN)
         self.closed = False
+        try:
+            self._epoll.register(self._tap, select.EPOLLIN)
+            self._epoll.register(self._some, select.EPOLLIN)
+        except BaseException:  # such as that the tap is closed
+            self.close()
+            raise
 
     @property
     def tap(self) -> pyntzc.Tap:
@@ -99,6 +103,8 @@ class NtzcSocket(SuperSocket):
             with self._tap.recv(self._BATCH) as batch:
                 arrived = [(packet.wire_bytes(), packet.timestamp_ns) for packet in batch]
             with self._lock:
+                if self.closed:  # its files may be somebody else's by now
+                    raise EOFError("the socket is closed")
                 if arrived and not self._waiting:
                     os.eventfd_write(self._some, 1)
                 self._waiting += arrived
@@ -107,6 +113,8 @@ class NtzcSocket(SuperSocket):
 
     def _pop(self) -> tuple[bytes, int] | None:
         with self._lock:
+            if self.closed:
+                raise EOFError("the socket is closed")
             if not self._waiting:
                 return None
             item = self._waiting.popleft()
@@ -126,9 +134,10 @@ class NtzcSocket(SuperSocket):
         """Close it, and the tap if it opened that. Again: no effect."""
         if self.closed:
             return
-        self.closed = True
-        self._epoll.close()
-        os.close(self._some)
+        with self._lock:
+            self.closed = True
+            self._epoll.close()
+            os.close(self._some)
         if self._owns_tap:
             self._tap.close()
 

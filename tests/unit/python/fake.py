@@ -54,6 +54,7 @@ class FakeCard:
         self.calls: dict[str, int] = {}
         self.faults: list[str] = []
         self.gone = False
+        self.interruptions = 0
         self.detached = False
         self.destroyed = False
         self.in_flight = 0
@@ -104,6 +105,9 @@ class FakeCard:
         self._count("peek")
         if self.gone:
             return -errno.ENODEV
+        if self.interruptions:
+            self.interruptions -= 1
+            return -errno.EINTR
         taken = self.waiting[:n]
         del self.waiting[:n]
         for i, fields in enumerate(taken):

@@ -233,9 +233,12 @@ class Program(RuleBasedStateMachine):
         if batches:
             batch = choose(data, batches)
             index = data.draw(st.integers(0, len(batch) - 1))
-            if not (batch._made and batch[index].released):
-                frame = int(batch.descs["hash"][index]).to_bytes(4, "big") * 15
-                self.arrays.append((batch.data(index), frame))
+            if batch._made and batch[index].released:
+                with pytest.raises(pyntzc.ReleasedError):
+                    batch.data(index)
+                return
+            frame = int(batch.descs["hash"][index]).to_bytes(4, "big") * 15
+            self.arrays.append((batch.data(index), frame))
 
     @rule(data=st.data(), width=st.sampled_from([1, 14, 5000, 20_000]))
     def copy(self, data: st.DataObject, width: int) -> None:
@@ -244,6 +247,10 @@ class Program(RuleBasedStateMachine):
         if batches:
             batch = choose(data, batches)
             self.arrays.append((batch.descs, batch.descs.tobytes()))
+            if batch._made and any(packet.released for packet in batch):
+                with pytest.raises(pyntzc.ReleasedError):
+                    batch.bytes(width)
+                return
             rows = batch.bytes(width)
             rows[:] = len(self.arrays) % 256  # its own: no other array shows that
             self.arrays.append((rows, rows.tobytes()))

@@ -274,6 +274,29 @@ def test_a_batch_is_forwarded_in_parts_and_nothing_twice(card: FakeCard) -> None
     assert card.released == 5
 
 
+def test_of_a_batch_nothing_shows_what_is_no_longer_its_own(card: FakeCard) -> None:
+    for number in range(4):
+        card.deliver(bytes([number]) * 60)
+    with pyntzc.open("card") as tap:
+        batch = tap.recv(timeout_s=0)
+        assert batch.bytes(1).T.tolist() == [[0, 1, 2, 3]]
+        batch[3].release()
+        card.ring_room = 1
+        assert tap.forward(batch, 0) == 1
+        for index in (0, 3):
+            with pytest.raises(pyntzc.ReleasedError):
+                batch.data(index)
+        with pytest.raises(pyntzc.ReleasedError):
+            batch.bytes(1)
+        assert batch.data(1).tobytes() == bytes([1]) * 60
+        assert batch.data(-2).tobytes() == bytes([2]) * 60
+        with pytest.raises(IndexError):
+            batch.data(4)
+        # and the rest can go, though one of it was made and is gone
+        card.ring_room = 9
+        assert tap.forward(batch, 0) == 2
+
+
 def test_a_batch_with_an_array_over_it_is_not_forwarded(card: FakeCard) -> None:
     card.deliver(bytes(60))
     with pyntzc.open("card") as tap:

@@ -157,3 +157,16 @@ def test_a_tap_that_was_open_stays_open(card: FakeCard) -> None:
         assert not tap.closed
         socket.close()
         assert socket.fileno() == -1
+
+
+def test_a_closed_socket_reads_and_writes_nothing(card: FakeCard) -> None:
+    for number in range(3):
+        card.deliver(bytes(numbered(number)))
+    with pyntzc.open("card") as tap:
+        socket = NtzcSocket(tap=tap)
+        assert socket.recv() is not None  # two wait inside
+        socket.close()
+        with pytest.raises(EOFError):
+            socket.recv_raw()
+    with pytest.raises(pyntzc.ClosedError):
+        NtzcSocket(tap=tap)

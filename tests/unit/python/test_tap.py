@@ -338,6 +338,25 @@ def test_queues_are_checked() -> None:
             pyntzc.open("card", queues=queues)
 
 
+def test_buffers_that_were_dropped_can_be_had_again_at_once(card: FakeCard) -> None:
+    with pyntzc.open("card") as tap:
+        dropped = tap.reserve(8)
+        del dropped[4:]
+        again = tap.reserve(8, 0)
+        assert len(again) == 4
+        with pytest.raises(pyntzc.NoBufferError):
+            tap.reserve(1, 0)
+
+
+def test_a_call_that_a_signal_ended_is_made_again(card: FakeCard) -> None:
+    card.interruptions = 3
+    card.deliver(FRAME)
+    with pyntzc.open("card") as tap:
+        assert len(tap.recv(timeout_s=SOON_S)) == 1
+        card.interruptions = 1
+        assert len(tap.recv(timeout_s=0)) == 0
+
+
 def test_a_close_in_the_middle_of_a_send_leaves_nothing_to_write_to(card: FakeCard) -> None:
     tap = pyntzc.open("card")
     batch = tap._reserve(2, None)

@@ -70,10 +70,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(*columns)
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(Text, row))  # no markup: a name may have brackets
         Console().print(table)
         return
     lines = [columns, *rows]

@@ -30,7 +30,7 @@ _UNITS_NS = {"": NS_PER_S, "ms": 1_000_000, "s": NS_PER_S, "m": 60 * NS_PER_S}
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 
 
-class _Duration(click.ParamType[int]):
+class _Duration(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
     """Such as 60s, 500ms or 2m; becomes nanoseconds."""
 
     name = "duration"
@@ -223,7 +223,14 @@ def _saver(report: Report, path: Path | None) -> Callable[[], None]:
 
 
 def _write(report: Report, path: Path) -> None:
-    path.write_text(json.dumps(report.as_json(), indent=1) + "\n")
+    text = json.dumps(report.as_json(), indent=1) + "\n"
+    if not path.is_file():  # a pipe, say
+        path.write_text(text)
+        return
+    # at once: what was saved before is not lost if this cannot be
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
 
 
 def _bench(
@@ -253,9 +260,9 @@ def _bench(
         except AbandonedError:
             note("interrupted")
         finally:  # also when a card goes
-            save()
             if report.results or report.skipped:
                 _print(report)
+            save()
 
 
 def _reflect(name: str, stop: Stop) -> None:
