@@ -138,8 +138,8 @@ static bool ntzc_stack_sends_below(struct ntzc_port *port, u32 n)
 }
 
 /*
- * Whether the next frame had better wait. Only for what the card is sending, as
- * nothing else will end the wait: without that, a frame that finds no buffer is lost.
+ * Whether the next frame had better wait, as things are now. Only for what the card is
+ * sending, as nothing else will end the wait; a frame that then finds no buffer is lost.
  */
 static bool ntzc_stack_must_wait(struct ntzc_port *port)
 {
