@@ -213,7 +213,7 @@ def reload(rounds: int, modules: tuple[str, ...], name: str, peer: str) -> None:
         for number in range(rounds):
             if number % 2:
                 _settles(lambda: Path(f"/sys/class/net/{name}").exists(), "the interface")
-                subprocess.run(["ip", "link", "set", name, "up"], check=True)
+                subprocess.run(["ip", "link", "set", name, "up", "promisc", "on"], check=True)
                 frames = Path(f"/sys/class/net/{name}/statistics/rx_packets")
                 _settles(lambda: int(frames.read_text()) > 0, "a frame")  # noqa: B023 - called here
             subprocess.run(["rmmod", "ntzc_igb", "ntzc"], check=True)
