@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import enum
 import errno
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from os import PathLike, fsdecode, fsencode
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -227,12 +228,14 @@ class Device:
         if code < 0:
             raise os_error(code, "/dev/ntzc" if path is None else str(path))
         self._device = ffi.gc(out[0], lib.ntzc_device_destroy)
+        self._lock = threading.Lock()  # a call into libntzc, against the end of the device
 
     def close(self) -> None:
         """Close it. Again: no effect."""
-        if self._device is not None:
-            ffi.release(self._device)
-            self._device = None
+        with self._lock:
+            if self._device is not None:
+                ffi.release(self._device)
+                self._device = None
 
     def __enter__(self) -> Self:
         """Return itself; leaving closes it."""
@@ -247,10 +250,11 @@ class Device:
         """Close it."""
         self.close()
 
-    def _open(self) -> Any:
-        if self._device is None:
-            raise ClosedError("the device is closed")
-        return self._device
+    def _call(self, function: Callable[..., int], *arguments: Any) -> int:
+        with self._lock:
+            if self._device is None:
+                raise ClosedError("the device is closed")
+            return function(self._device, *arguments)
 
     @property
     def abi_version(self) -> int:
@@ -264,7 +268,7 @@ class Device:
 
     def _query(self) -> Any:
         query = ffi.new("struct ntzc_query *")
-        code = lib.ntzc_device_query(self._open(), query)
+        code = self._call(lib.ntzc_device_query, query)
         if code < 0:
             raise os_error(code)
         return query
@@ -273,7 +277,7 @@ class Device:
         """Go through all cards."""
         cursor = ffi.new("__u32 *")
         info = ffi.new("struct ntzc_port_info *")
-        while (code := lib.ntzc_port_next(self._open(), cursor, info)) > 0:
+        while (code := self._call(lib.ntzc_port_next, cursor, info)) > 0:
             yield _port(info)
         if code < 0:
             raise os_error(code)
@@ -281,7 +285,7 @@ class Device:
     def find(self, name: str) -> Port:
         """Return the card whose interface or bus address is *name*, or raise NoSuchPortError."""
         info = ffi.new("struct ntzc_port_info *")
-        code = lib.ntzc_port_find(self._open(), fsencode(name), info)
+        code = self._call(lib.ntzc_port_find, fsencode(name), info)
         if code < 0:
             raise os_error(code, name, opening=True)
         return _port(info)
@@ -289,7 +293,7 @@ class Device:
     def stats(self, port: Port) -> PortStats:
         """Return the counters of *port* now; PortGoneError if it is gone."""
         stats = ffi.new("struct ntzc_port_stats *")
-        code = lib.ntzc_port_stats(self._open(), port.id, stats)
+        code = self._call(lib.ntzc_port_stats, port.id, stats)
         if code < 0:
             raise os_error(code, port.name or port.bus)
         return PortStats(*(getattr(stats, name) for name in PortStats._fields))
@@ -304,7 +308,7 @@ class Device:
         config = ffi.new(
             "struct ntzc_port_config *", {"id": port.id, "buf_size": buf_size, "n_bufs": buffers}
         )
-        code = lib.ntzc_port_config(self._open(), config)
+        code = self._call(lib.ntzc_port_config, config)
         if code < 0:
             raise os_error(code, port.name or port.bus)
 
@@ -315,7 +319,7 @@ class Device:
         """
         cursor = ffi.new("__u32 *")
         info = ffi.new("struct ntzc_tap_info *")
-        while (code := lib.ntzc_tap_next(self._open(), port.id, cursor, info)) > 0:
+        while (code := self._call(lib.ntzc_tap_next, port.id, cursor, info)) > 0:
             yield tap_info(info)
         if code < 0:
             raise self._refusal(code, port)
@@ -360,7 +364,7 @@ class Device:
         }
         which = sum(named[name] for name in fields)
         policy = ffi.new("struct ntzc_port_policy *", {"id": port.id, "set": which} | fields)
-        code = lib.ntzc_port_policy(self._open(), policy)
+        code = self._call(lib.ntzc_port_policy, policy)
         if code < 0:
             raise self._refusal(code, port)
         return PortPolicy(

@@ -185,8 +185,16 @@ def command(
         capture = _Capture(tap, line, writer)
         try:
             capture.run(stop, count, duration_s)
+        except OSError as error:
+            if not isinstance(error, pyntzc.NtzcError):
+                writer = None  # it cannot be written to: what would follow lies in half a packet
+            raise
         finally:  # also when the card goes: what came before is worth something
             stats = tap.stats()
+            note(
+                f"{capture.taken} packets captured; received {stats.received}, "
+                f"filtered {stats.filtered}, {losses(stats)}; the card missed {stats.missed}"
+            )
             if writer is not None:
                 writer.write_statistics(
                     time.time_ns(),
@@ -195,7 +203,3 @@ def command(
                     dropped_card=stats.missed,
                     dropped_tap=stats.lost,
                 )
-            note(
-                f"{capture.taken} packets captured; received {stats.received}, "
-                f"filtered {stats.filtered}, {losses(stats)}; the card missed {stats.missed}"
-            )
