@@ -38,7 +38,8 @@ def refused(call: Any, *args: Any, **more: Any) -> int:
 
 @pytest.fixture
 def peer(bench: Bench) -> Iterator[Any]:
-    """A packet socket on the stock driver's card."""
+    """A packet socket on the stock driver's card, which may be slower to see the link."""
+    bench.vm.wait_carrier(2)
     peer = bench.vm.guest.modules["stockpeer"].Peer(bench.peer)
     yield peer
     peer.close()
@@ -311,6 +312,7 @@ def test_what_is_on_its_way_when_its_own_card_goes_arrives(bench: Bench, peer: A
     address = bench.vm.pci(0)
     unbind, bind = (f"/sys/bus/pci/drivers/ntzc_igb/{what}" for what in ("unbind", "bind"))
     for _ in range(3):
+        bench.vm.wait_carrier(2)
         tap = bench.abi.Tap().attach(bench.iface).map()
         target = add_target(bench, tap)
         descs = receive(bench, tap, *(frame(n, n) for n in range(100, 164)))
