@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,16 +35,18 @@ class Part:
 
     def run(self, shown: bool) -> int:
         """Run it; print its output at its end if it is not *shown* at once."""
-        done = subprocess.run(
-            [sys.executable, *self.words],
-            cwd=ROOT,
-            stdout=None if shown else subprocess.PIPE,
-            stderr=None if shown else subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if not shown:
-            print(f"\n---- {self.title} ----\n{done.stdout}", flush=True)
+        # a file, not a pipe: whom the command leaves behind may keep that open for ever
+        with tempfile.TemporaryFile("w+", errors="replace") as output:
+            done = subprocess.run(
+                [sys.executable, *self.words],
+                cwd=ROOT,
+                stdout=None if shown else output,
+                stderr=None if shown else subprocess.STDOUT,
+                check=False,
+            )
+            if not shown:
+                output.seek(0)
+                print(f"\n---- {self.title} ----\n{output.read()}", flush=True)
         return done.returncode
 
 

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from ci.side_by_side import Part, run
@@ -32,3 +35,10 @@ def test_some_may_have_no_tests_where_they_were_dealt_out_but_not_all() -> None:
     assert run([none, ok], some_may_be_empty=True) == 0
     assert run([none, none], some_may_be_empty=True) == 5
     assert run([none, part(CRASH)], some_may_be_empty=True) > 0
+
+
+def test_what_a_part_leaves_behind_is_not_waited_for(capfd: pytest.CaptureFixture[str]) -> None:
+    child = "[sys.executable, '-c', 'import time; time.sleep(600)']"
+    leaves = part(f"import subprocess, sys; print(subprocess.Popen({child}).pid)")
+    assert run([part("pass"), leaves]) == 0
+    os.kill(int(capfd.readouterr().out.split()[-1]), signal.SIGKILL)  # it still ran

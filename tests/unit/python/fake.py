@@ -11,6 +11,7 @@ import ctypes
 import errno
 import mmap
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +64,7 @@ class FakeCard:
         self.targets: list[str | int] = []
         self.refusal = 0
         self.on_forward: Callable[[], None] = lambda: None
+        self._lock = threading.Lock()  # what waits, and whether the file says so
         self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._callbacks: list[Any] = []
         # an object that a test leaks must not reach into freed memory
@@ -72,6 +74,10 @@ class FakeCard:
 
     def deliver(self, frame: bytes, **fields: int) -> bool:
         """Put *frame* in a buffer and in the ring; return whether there was room."""
+        with self._lock:
+            return self._deliver(frame, fields)
+
+    def _deliver(self, frame: bytes, fields: dict[str, int]) -> bool:
         if not self.free or len(self.held) + len(self.waiting) >= self.quota:
             return False
         index = self.free.pop()
@@ -92,9 +98,16 @@ class FakeCard:
 
     def check(self) -> None:
         """Fail if the client did anything that it must not."""
-        assert not self.faults
+        assert not self.faults, self.faults
 
     # --- libntzc ---
+
+    def _failed(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        """Note what a function below raised, its test's timeout above all: C knows no exceptions.
+
+        Its caller gets -EIO, so that whoever would call it again and again does not.
+        """
+        self.faults.append(f"{kind.__name__}: {error}")
 
     def _count(self, name: str) -> None:
         self.calls[name] = self.calls.get(name, 0) + 1
@@ -108,13 +121,14 @@ class FakeCard:
         if self.interruptions:
             self.interruptions -= 1
             return -errno.EINTR
-        taken = self.waiting[:n]
-        del self.waiting[:n]
-        for i, fields in enumerate(taken):
-            ffi.memmove(descs + i, ffi.new("struct ntzc_desc *", fields), 32)
-            self.held.add(fields["handle"])
-        if not self.waiting and taken:
-            os.eventfd_read(self._ready)
+        with self._lock:
+            taken = self.waiting[:n]
+            del self.waiting[:n]
+            for i, fields in enumerate(taken):
+                ffi.memmove(descs + i, ffi.new("struct ntzc_desc *", fields), 32)
+                self.held.add(fields["handle"])
+            if not self.waiting and taken:
+                os.eventfd_read(self._ready)
         return len(taken)
 
     def _release(self, tap: Any, descs: Any, n: int) -> int:
@@ -226,7 +240,8 @@ class FakeCard:
             "_DESTROY": ("void(struct ntzc_tap *)", self._destroy),
         }
         for name, (kind, function) in functions.items():
-            callback = ffi.callback(kind, function)
+            error = None if kind.startswith("void") else -errno.EIO
+            callback = ffi.callback(kind, function, error, self._failed)
             self._callbacks.append(callback)
             address = int(ffi.cast("uintptr_t", callback))
             for module in (pyntzc._handle, pyntzc._send, pyntzc._tap):

@@ -30,7 +30,7 @@ def in_thread(work: Callable[[], object]) -> tuple[threading.Thread, list[BaseEx
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)  # one that hangs keeps no process
     thread.start()
     return thread, errors
 
@@ -377,4 +377,16 @@ def test_a_packet_that_is_not_held_keeps_no_other_from_going_back(card: FakeCard
         tap.stats()
         assert not card.held
         assert len({*card.faults}) == 1
+    card.faults.clear()
+
+
+def test_what_fails_inside_the_fake_card_ends_the_test(card: FakeCard) -> None:
+    def fail() -> None:
+        pytest.fail("as by a timeout")
+
+    card.on_forward = fail
+    with pyntzc.open("card") as tap, pytest.raises(pyntzc.NtzcOSError) as caught:
+        tap.send(FRAME)
+    assert caught.value.errno == errno.EIO
+    assert card.faults == ["Failed: as by a timeout"]
     card.faults.clear()
