@@ -118,8 +118,11 @@ static ssize_t ntzc_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	if (iov_iter_count(to) < sizeof(struct ntzc_desc))
 		return -EINVAL;
 	for (;;) {
-		/* before the rings: what came before the card went is read first */
-		bool gone = READ_ONCE(port->gone);
+		/*
+		 * before the rings: what came before the card went is read first; pairs with
+		 * synchronize_net() in ntzc_port_leave()
+		 */
+		bool gone = smp_load_acquire(&port->gone);
 
 		n = ntzc_read_once(tap, to);
 		if (n != -EAGAIN)
@@ -178,9 +181,7 @@ static __poll_t ntzc_poll(struct file *file, poll_table *wait)
 	poll_wait(file, &tap->rx_wait, wait);
 	if (!port)
 		return EPOLLERR;
-	/* before the look at what waits, which may be the last frames of a card that goes */
-	gone = READ_ONCE(port->gone);
-	smp_rmb(); /* pairs with synchronize_net() in ntzc_port_leave() */
+	gone = smp_load_acquire(&port->gone);	/* as in ntzc_read_iter() */
 	/* pairs with the release in ntzc_tx_new_target() */
 	n = smp_load_acquire(&tap->n_targets);
 	for (i = 0; i < n; i++)

@@ -161,13 +161,15 @@ static bool ntzc_tx_door_follows(struct ntzc_tap *tap, int err)
  * @err: why something is still there, or 0
  *
  * When its own buffers come back, or what it forwarded is sent, ntzc_tx_door_run() comes: it
- * waits for hold_lock if need be.
+ * waits for hold_lock if need be. Whose ring is full of what is no frame (-EAGAIN) is to call
+ * for the rest all the same.
  *
  * Context: hold_lock held. Return: whether that is so.
  */
 bool ntzc_tx_door_rest(struct ntzc_tap *tap, int err)
 {
-	if (!READ_ONCE(tap->tx_pool->in_flight) && !ntzc_tx_door_follows(tap, err))
+	if (err == -EAGAIN ||
+	    (!READ_ONCE(tap->tx_pool->in_flight) && !ntzc_tx_door_follows(tap, err)))
 		return false;
 	ntzc_ring_unask(&tap->tx_door.rings->tx);
 	return true;
@@ -189,13 +191,11 @@ int ntzc_tx_door_run(struct ntzc_tap *tap)
 
 	spin_lock_bh(&tap->hold_lock);
 	err = ntzc_tx_door_send(tap);
-	/* whose ring is full of what is no frame is to call for the rest */
-	if (err == -EAGAIN || !ntzc_tx_door_rest(tap, err)) {
+	if (!ntzc_tx_door_rest(tap, err)) {
 		ntzc_ring_ask(ring);
 		if (ntzc_ring_filled(ring, door->tx_cons) && (!err || err == -ENOSPC)) {
 			err = ntzc_tx_door_send(tap);
-			if (err != -EAGAIN)
-				ntzc_tx_door_rest(tap, err);
+			ntzc_tx_door_rest(tap, err);
 		}
 	}
 	ntzc_tx_door_offer(tap);

@@ -275,7 +275,7 @@ static int ntzc_igb_set_ringparam(struct net_device *netdev, struct ethtool_ring
 	ntzc_igb_close(netdev);
 	igb->rx_size = rx;
 	igb->tx_size = tx;
-	ntzc_port_set_slots(igb->port, igb->n_queues * rx);
+	ntzc_port_set_slots(igb->port, ntzc_igb_rx_slots(igb));
 	if (!was_open)
 		return 0;
 	err = ntzc_igb_open(netdev);
@@ -315,7 +315,7 @@ static int ntzc_igb_set_channels(struct net_device *netdev, struct ethtool_chann
 	err = ntzc_port_set_queues(igb->port, ch->combined_count);
 	if (!err)
 		igb->n_queues = ch->combined_count;
-	ntzc_port_set_slots(igb->port, igb->n_queues * igb->rx_size);
+	ntzc_port_set_slots(igb->port, ntzc_igb_rx_slots(igb));
 	if (was_open && ntzc_igb_open(netdev)) {
 		err = err ?: -ENOMEM;
 		igb->n_queues = old;

@@ -292,6 +292,12 @@ static inline u32 ntzc_igb_rx_reg(const struct ntzc_igb *igb, u32 queue, u32 reg
 	return igb->chip->rx_base + queue * igb->chip->queue_stride + reg;
 }
 
+/* Receive descriptors of all rings */
+static inline u32 ntzc_igb_rx_slots(const struct ntzc_igb *igb)
+{
+	return igb->n_queues * igb->rx_size;
+}
+
 static inline u32 ntzc_igb_tx_reg(const struct ntzc_igb *igb, u32 queue, u32 reg)
 {
 	return igb->chip->tx_base + queue * igb->chip->queue_stride + reg;

@@ -27,7 +27,7 @@ int ntzc_igb_open(struct net_device *netdev)
 		goto free_rings;
 	netif_carrier_off(netdev);
 	ntzc_igb_napi_enable(igb, true);
-	err = ntzc_port_up(igb->port, igb->n_queues * igb->rx_size);
+	err = ntzc_port_up(igb->port, ntzc_igb_rx_slots(igb));
 	if (err)
 		goto release_irq;
 	igb->opened = true;
