@@ -8,6 +8,7 @@
  * such view, and the frames made of it are pinned. So an array over the memory
  * never shows a frame of its batch recycled, however long it is kept.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "frames.h"
@@ -34,8 +35,6 @@ struct batch {
 
 typedef int (*read_fn)(struct ntzc_tap *tap, struct ntzc_desc *descs, unsigned int n,
 		       int timeout_ms);
-typedef int (*forward_fn)(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n,
-			  unsigned int target, int timeout_ms);
 
 /* In made: the frame belongs to whoever took it. Not a reference. */
 #define TAKEN Py_None
@@ -75,17 +74,16 @@ static bool batch_holds(const struct batch *b, Py_ssize_t i)
 	return i >= b->sent && batch_made(b, i) && frame_is_held(batch_made(b, i));
 }
 
-static int batch_check_holds_all(const struct batch *b)
+/* The same of all from @i on and before @end, and of the batch. Return: 0, or -1, an exception. */
+static int batch_check_holds(const struct batch *b, Py_ssize_t i, Py_ssize_t end)
 {
-	Py_ssize_t i = 0;
-
 	if (batch_check(b) < 0)
 		return -1;
 	if (!b->sent && !b->n_made)
 		return 0;
-	while (i < b->n && batch_holds(b, i))
+	while (i < end && batch_holds(b, i))
 		i++;
-	if (i == b->n)
+	if (i == end)
 		return 0;
 	PyErr_Format(b->memory->released_error, "packet %zd is no longer the batch's", i);
 	return -1;
@@ -300,23 +298,25 @@ static PyObject *batch_bytes(PyObject *self, PyObject *arg)
 	}
 	/* to make room may run any Python: another thread's, or what the collector finds */
 	if (batch_check(b) < 0 || rows_prepare(b->memory, b->n, width) < 0 ||
-	    batch_check_holds_all(b) < 0)
+	    batch_check_holds(b, 0, b->n) < 0)
 		return NULL;
 	return rows_array(b->memory, b->descs, b->n, width);
 }
 
 /* For who is about to look at it through a view of the batch's, which then keeps it */
-static PyObject *batch_hold(PyObject *self, PyObject *arg)
+static PyObject *batch_check_at(PyObject *self, PyObject *arg)
 {
 	struct batch *b = (struct batch *)self;
 	Py_ssize_t i = PyLong_AsSsize_t(arg);
 
-	if ((i == -1 && PyErr_Occurred()) || batch_check(b) < 0)
+	if (i == -1 && PyErr_Occurred())
 		return NULL;
-	if (i < 0 || i >= b->n || !batch_holds(b, i)) {
-		PyErr_SetString(b->memory->released_error, "the packet is no longer the batch's");
+	if (i < 0 || i >= b->n) {
+		PyErr_SetString(PyExc_IndexError, "no such frame in the batch");
 		return NULL;
 	}
+	if (batch_check_holds(b, i, i + 1) < 0)
+		return NULL;
 	Py_RETURN_NONE;
 }
 
@@ -438,7 +438,8 @@ int batch_read(PyObject *self, uintptr_t function, Py_ssize_t room)
 
 	if (n > 0)
 		b->n = n;
-	return n;
+	/* a signal, whose handler runs before anything is made of this: nothing was read */
+	return n == -EINTR ? 0 : n;
 }
 
 static void batch_dealloc(PyObject *self)
@@ -474,7 +475,7 @@ static PyMethodDef batch_methods[] = {
 	  "_forward(function, target) -> int: hand what is left to ntzc_tap_forward." },
 	{ "_store", batch_store, METH_NOARGS,
 	  "_store() -> bytes: struct ntzc_desc of each frame, and room after them." },
-	{ "_check", batch_hold, METH_O,
+	{ "_check", batch_check_at, METH_O,
 	  "_check(index): raise ReleasedError if that frame cannot be looked at any more." },
 	{ "bytes", batch_bytes, METH_O,
 	  "bytes($self, count, /)\n--\n\n"

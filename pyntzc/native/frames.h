@@ -35,6 +35,10 @@
 
 #define PENDING_MAX 64
 
+/* ntzc_tap_forward */
+typedef int (*forward_fn)(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n,
+			  unsigned int target, int timeout_ms);
+
 struct frame;
 struct batch;
 
@@ -122,7 +126,7 @@ PyObject *batch_create(PyTypeObject *cls, struct memory *m, PyTypeObject *frames
 /*
  * Fill a new batch by ntzc_tap_peek or ntzc_tap_reserve, without waiting. In one step
  * with owning them, so that no exception can come between and leave frames that nobody
- * gives back. Return: what the function returned.
+ * gives back. Return: what the function returned, or 0 if a signal came.
  */
 int batch_read(PyObject *self, uintptr_t function, Py_ssize_t room);
 

@@ -230,9 +230,6 @@ static PyObject *memory_empty(PyObject *self, PyObject *args)
 	return batch_create((PyTypeObject *)cls, (struct memory *)self, (PyTypeObject *)frames, 0);
 }
 
-typedef int (*forward_fn)(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n,
-			  unsigned int target, int timeout_ms);
-
 /* Return: the frame at @i of a list, or NULL with an exception */
 static struct frame *memory_frame(const struct memory *m, PyObject *frames, Py_ssize_t i)
 {
@@ -245,6 +242,21 @@ static struct frame *memory_frame(const struct memory *m, PyObject *frames, Py_s
 		return NULL;
 	}
 	return (struct frame *)item;
+}
+
+/* Lend @n of a list's frames. Return: how many; if there are fewer, there is an exception. */
+static Py_ssize_t memory_lend(const struct memory *m, PyObject *frames, Py_ssize_t first,
+			      Py_ssize_t n)
+{
+	Py_ssize_t lent;
+
+	for (lent = 0; lent < n; lent++) {
+		struct frame *f = memory_frame(m, frames, first + lent);
+
+		if (!f || frame_lend(f) < 0)
+			break;
+	}
+	return lent;
 }
 
 /*
@@ -270,12 +282,7 @@ static PyObject *memory_forward(PyObject *self, PyObject *args)
 	else if (!m->open)
 		memory_closed(m);
 	else
-		for (; lent < n; lent++) {
-			struct frame *f = memory_frame(m, frames, first + lent);
-
-			if (!f || frame_lend(f) < 0)
-				break;
-		}
+		lent = memory_lend(m, frames, first, n);
 	if (!PyErr_Occurred())
 		taken = ((forward_fn)(uintptr_t)function)(m->tap,
 							  (struct ntzc_desc *)descs.buf + first,

@@ -264,11 +264,11 @@ class Sender(Handle):
         target = self._number_of(to)
         if any(frame._memory is not self._memory for frame in frames):
             raise _not_ours()
-        listed, words = [*frames], ffi.buffer(descs)
+        words = ffi.buffer(descs)
         sent = 0
         while sent < len(frames):
             try:
-                code = self._memory.forward(_FORWARD, listed, words, sent, target)
+                code = self._memory.forward(_FORWARD, frames, words, sent, target)
                 if code > 0:
                     sent += code
                 else:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from pyntzc._batch import Batch
 from pyntzc._errors import os_error
 from pyntzc._filter import in_kernels_terms, refused
-from pyntzc._handle import INTERRUPTED, address_of, deadline_of
+from pyntzc._handle import address_of, deadline_of
 from pyntzc._libntzc import ffi, lib
 from pyntzc._options import create, name_of
 from pyntzc._packet import Packet
@@ -47,8 +47,6 @@ class Tap(Sender):
 
     def _recv(self, got: Batch | int, max_frames: int, timeout_s: float | None) -> Batch:
         """Go on where nothing waited, or an error came."""
-        if got == INTERRUPTED:
-            got = 0
         if got == 0 and timeout_s == 0:  # who only looks need not know the time
             self._memory.flush()
             return self._memory.empty(Batch, Packet)
@@ -58,8 +56,6 @@ class Tap(Sender):
             if not self._wait_to_receive(deadline):
                 return self._memory.empty(Batch, Packet)
             got = self._memory.read(Batch, Packet, _PEEK, max_frames)
-            if got == INTERRUPTED:
-                got = 0
         if isinstance(got, int):
             raise os_error(got, self._interface)
         return got
