@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cost import Cost, runs
-from bench.goals import Record, standing
+from bench.goals import TAPS, Record, standing
 from bench.lab import COUNTED_CLOCK, KERNEL_LINE, MODERATION_US, RING
 from bench.source import Source
 from bench.systems import ROOT, Programs
@@ -29,7 +29,6 @@ from emulation import kernels, modules
 from emulation.vm import VM
 
 COUNT = 16384
-TAPS = 5
 BASELINE = ROOT / "bench/baseline.json"
 GROWTH = 0.03  # of the hot path, at most, against the baseline
 ATTEMPTS = 3  # the least of so many is recorded; at a case that has grown, compared

@@ -9,6 +9,8 @@ as they know the kernel; programs in the guest ask :func:`patience`.
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 
 VARIABLE = "NTZC_PACE"
 """The environment variable by which the guest's programs know the pace."""
@@ -17,3 +19,12 @@ VARIABLE = "NTZC_PACE"
 def patience(seconds: float) -> float:
     """Return how long to wait in the guest for what a usual kernel does in *seconds*."""
     return seconds * float(os.environ.get(VARIABLE, "1"))
+
+
+def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 20) -> None:
+    """Wait in the guest until *condition* holds; TimeoutError, with *what*, if it does not."""
+    deadline = time.monotonic() + patience(timeout_s)
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited for {what}")
+        time.sleep(0.001)

@@ -71,7 +71,7 @@ class Site:
     def flood(self) -> list[Any]:
         """Let both hosts send without end; return once frames have crossed both ways."""
         floods = [host.Flood(to) for host, to in ((self.left, RIGHT), (self.right, LEFT))]
-        goals = [self.sent(name) + 200 for name in self.ports]
+        goals = [self.sent(name) + 500 for name in self.ports]
         self.vm.wait_until(
             lambda: all(
                 self.sent(name) > goal for name, goal in zip(self.ports, goals, strict=True)

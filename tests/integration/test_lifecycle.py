@@ -253,14 +253,19 @@ def test_a_tap_that_comes_before_the_card_is_up_leaves_room_for_its_rings(bench:
         bench.vm.wait_carrier(0)
 
 
+def stall(bench: Bench, tap: Any) -> None:
+    """Take bus mastering from the card, and have it send 64 frames that it cannot fetch."""
+    bench.vm.run(["setpci", "-s", bench.vm.pci(0), "COMMAND=0:4"])
+    descs = bench.vm.guest.fetch(tap.reserve(64))
+    assert tap.submit(*(tap.fill(d, frame(i)) for i, d in enumerate(descs))) == 64
+
+
 def test_a_tap_that_closes_while_the_card_keeps_its_buffers_leaves_none_behind(
     bench: Bench,
 ) -> None:
     """Bus mastering off, so that they are in flight for sure; a reset brings them back."""
     tap = bench.abi.Tap().attach(bench.iface).setup_tx(128)
-    bench.vm.run(["setpci", "-s", bench.vm.pci(0), "COMMAND=0:4"])
-    descs = bench.vm.guest.fetch(tap.reserve(64))
-    assert tap.submit(*(tap.fill(d, frame(i)) for i, d in enumerate(descs))) == 64
+    stall(bench, tap)
     assert tap.stats()["tx_in_flight"] == 64
     tap.close()
     assert bench.port_stats(bench.iface)["tx_in_flight"] == 64
@@ -274,9 +279,7 @@ def test_a_hung_transmitter_is_reset_and_every_buffer_comes_back(bench: Bench) -
     """Hostile cases 73 and 83: bus mastering off, so that the card cannot write back."""
     tap = bench.abi.Tap().attach(bench.iface, quota=1).setup_tx(128)
     resets = bench.port_stats(bench.iface)["resets"]
-    bench.vm.run(["setpci", "-s", bench.vm.pci(0), "COMMAND=0:4"])
-    descs = bench.vm.guest.fetch(tap.reserve(64))
-    assert tap.submit(*(tap.fill(d, frame(i)) for i, d in enumerate(descs))) == 64
+    stall(bench, tap)
     bench.vm.wait_until(
         lambda: tap.stats()["tx_in_flight"] == 0, 60, "the watchdog to give the buffers back"
     )

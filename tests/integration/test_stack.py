@@ -208,7 +208,7 @@ def test_down_and_up_under_load_loses_no_buffer(hosts: Hosts) -> None:
         if n % 2:
             hosts.bench.vm.wait_carrier(1)
         for flood in floods:
-            flood.go_on(20)
+            flood.go_on(21)
     for mtu in ("1400", "1500"):
         hosts.bench.vm.run(["ip", "link", "set", hosts.near, "mtu", mtu])
     hosts.bench.vm.wait_carrier(1)

@@ -16,7 +16,6 @@ import select
 import signal
 import socket
 import struct
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -26,6 +25,8 @@ import frames
 import rings
 import uring
 from neighbour import Child, Neighbour, ours, tap_with
+
+from emulation.pace import wait_for
 
 PAGE = mmap.PAGESIZE
 READ, WRITE = mmap.PROT_READ, mmap.PROT_WRITE
@@ -53,9 +54,7 @@ def _handles(descs: Any) -> bytes:
 
 def waiting(tap: abi.Tap, count: int) -> None:
     """Wait until *count* frames wait to be read."""
-    deadline = time.monotonic() + 20
-    while (n := tap.stats()["waiting"]) < count:
-        assert time.monotonic() < deadline, n
+    wait_for(lambda: tap.stats()["waiting"] >= count, f"{count} frames")
 
 
 class Cliff:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 import abi
 
-from emulation.pace import patience
+from emulation.pace import patience, wait_for
 
 CLONE_NEWNET = 0x40000000
 PORT = 7000
@@ -133,11 +133,7 @@ class Flood:
     def go_on(self, n: int, timeout_s: float = 30) -> None:
         """Wait until it has sent *n* more; raise TimeoutError if it does not."""
         goal = self.sent + n
-        deadline = time.monotonic() + patience(timeout_s)
-        while self.sent < goal:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{goal - self.sent} of {n} datagrams were not sent")
-            time.sleep(0.001)
+        wait_for(lambda: self.sent >= goal, f"{n} datagrams to be sent", timeout_s)
 
     def stop(self) -> int:
         """End it; return how many were sent."""

@@ -21,6 +21,8 @@ import abi
 import frames
 from neighbour import Child, Neighbour, apart, tap_with
 
+from emulation.pace import wait_for
+
 PAGE = mmap.PAGESIZE
 READ, WRITE, EXEC = mmap.PROT_READ, mmap.PROT_WRITE, mmap.PROT_EXEC
 SHARED, ANONYMOUS = mmap.MAP_SHARED, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
@@ -280,11 +282,7 @@ def read_into_itself(name: str, peer: str) -> None:
 
 def _wait(tap: abi.Tap, count: int) -> None:
     """Until *count* frames wait."""
-    import time
-
-    deadline = time.monotonic() + 20
-    while tap.stats()["waiting"] < count:
-        assert time.monotonic() < deadline, tap.stats()
+    wait_for(lambda: tap.stats()["waiting"] >= count, f"{count} frames")
 
 
 def core_dump(name: str, peer: str) -> None:

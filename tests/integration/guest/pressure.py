@@ -11,7 +11,6 @@ import errno
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 import abi
 from neighbour import Child, Neighbour, ours
 
-from emulation.pace import patience
+from emulation.pace import wait_for
 
 GROUPS = Path("/sys/fs/cgroup")
 MIB = 1 << 20
@@ -37,9 +36,7 @@ def group(memory_max: int) -> Iterator[Path]:
         (path / "memory.max").write_text(str(memory_max))
         yield path
     finally:
-        deadline = time.monotonic() + patience(20)
-        while (path / "cgroup.procs").read_text():
-            assert time.monotonic() < deadline
+        wait_for(lambda: _reads(path / "cgroup.procs", ""), "the group's last process to end")
         path.rmdir()
 
 
@@ -54,13 +51,6 @@ def _events(path: Path) -> dict[str, int]:
 
 def _charged(path: Path) -> int:
     return int((path / "memory.current").read_text())
-
-
-def _settles(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 def within(path: Path, function: Callable[..., Any], *args: Any) -> Any:
@@ -94,7 +84,7 @@ def transmit_memory_is_charged(name: str) -> None:
             tap.setup_tx(16 * MIB // 2048, 2048)
             grown = _charged(path) - before
             tap.close()
-            _settles(lambda: _charged(path) < before + 2 * MIB, "the charge to go")
+            wait_for(lambda: _charged(path) < before + 2 * MIB, "the charge to go")
             return grown
 
         assert within(path, charges) >= 16 * MIB
@@ -172,15 +162,15 @@ def across_exec(name: str, peer: str) -> None:
     for stays in (True, False):
         child = Child(run, stays)
         comm = Path(f"/proc/{child.pid}/comm")
-        _settles(partial(_reads, comm, "sleep\n"), "exec")
+        wait_for(partial(_reads, comm, "sleep\n"), "exec")
         if stays:
             assert abi.ports()[port].n_taps == 1 and held() == 5
             assert "ntzc" not in Path(f"/proc/{child.pid}/maps").read_text()
         else:
-            _settles(lambda: abi.ports()[port].n_taps == 0 and held() == 0, "the tap's end")
+            wait_for(lambda: abi.ports()[port].n_taps == 0 and held() == 0, "the tap's end")
         os.kill(child.pid, signal.SIGKILL)
         assert child.ended() == -signal.SIGKILL
-        _settles(lambda: abi.ports()[port].n_taps == 0 and held() == 0, "the tap's end")
+        wait_for(lambda: abi.ports()[port].n_taps == 0 and held() == 0, "the tap's end")
     neighbour.close()
 
 
@@ -212,10 +202,10 @@ def reload(rounds: int, modules: tuple[str, ...], name: str, peer: str) -> None:
     try:
         for number in range(rounds):
             if number % 2:
-                _settles(lambda: Path(f"/sys/class/net/{name}").exists(), "the interface")
+                wait_for(lambda: Path(f"/sys/class/net/{name}").exists(), "the interface")
                 subprocess.run(["ip", "link", "set", name, "up", "promisc", "on"], check=True)
                 frames = Path(f"/sys/class/net/{name}/statistics/rx_packets")
-                _settles(lambda: int(frames.read_text()) > 0, "a frame")  # noqa: B023 - called here
+                wait_for(lambda: int(frames.read_text()) > 0, "a frame")  # noqa: B023 - called here
             subprocess.run(["rmmod", "ntzc_igb", "ntzc"], check=True)
             assert "ntzc" not in base.read_text()
             assert not Path("/dev/ntzc").exists() and not Path("/sys/class/misc/ntzc").exists()
