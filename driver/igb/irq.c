@@ -159,13 +159,15 @@ static irqreturn_t ntzc_igb_irq_single(int irq, void *data)
 {
 	struct ntzc_igb *igb = data;
 	u32 icr = ntzc_igb_rd(igb, IGB_ICR);
+	bool ours = igb->irq_mode == NTZC_IGB_MSI || icr & IGB_INT_ASSERTED;
 
-	if (unlikely(READ_ONCE(igb->gone)) || !(icr & IGB_INT_ASSERTED))
-		return igb->irq_mode == NTZC_IGB_MSI ? IRQ_HANDLED : IRQ_NONE;
+	/* read, a cause is cleared: heed it also if it was masked, and somebody else asserted */
+	if (unlikely(READ_ONCE(igb->gone)) || !(icr & (IGB_INT_ASSERTED | NTZC_IGB_ALL_CAUSES)))
+		return ours ? IRQ_HANDLED : IRQ_NONE;
 	ntzc_igb_wr(igb, IGB_IMC, NTZC_IGB_ALL_CAUSES);
 	ntzc_igb_irq_causes(igb, icr);
 	napi_schedule_irqoff(&igb->vectors[0].napi);
-	return IRQ_HANDLED;
+	return ours ? IRQ_HANDLED : IRQ_NONE;
 }
 
 /**

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The semaphores that software shares with the firmware and with the driver of
- * the chip's other port, and the NVM behind them. All of it is called in
- * process context with igb->hw_lock held, which keeps this port's own threads
- * apart; the semaphores keep the others away.
+ * the chip's other port, and the NVM behind them. In process context;
+ * igb->hw_lock keeps this port's own threads apart, the semaphores the others.
  */
 #include <linux/bitfield.h>
 #include <linux/delay.h>

@@ -183,6 +183,9 @@ static int ntzc_igb_register(struct ntzc_igb *igb)
 	if (err)
 		goto netdev;
 	WRITE_ONCE(igb->attached, true);
+	/* gone since it was registered: the reset work had nothing to detach */
+	if (READ_ONCE(igb->gone))
+		ntzc_igb_ask_reset(igb, NTZC_IGB_VANISHED);
 	return 0;
 
 netdev:
@@ -226,16 +229,18 @@ static int ntzc_igb_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = ntzc_igb_make_queues(igb);
 	if (err)
 		goto irq;
-	err = ntzc_igb_register(igb);
-	if (err)
-		goto queues;
+	/* before anybody can open it, which changes the same register */
 	ntzc_igb_driver_loaded(igb, true);
 	pci_save_state(pdev);
+	err = ntzc_igb_register(igb);
+	if (err)
+		goto loaded;
 	netdev_info(netdev, "Intel %s, %pM, %s, %u of %u queues\n", chip->name, netdev->dev_addr,
 		    ntzc_igb_irq_names[igb->irq_mode], igb->n_queues, igb->max_queues);
 	return 0;
 
-queues:
+loaded:
+	ntzc_igb_driver_loaded(igb, false);
 	kvfree(igb->queues);
 irq:
 	ntzc_igb_irq_free(igb);
@@ -305,6 +310,8 @@ static int ntzc_igb_suspend(struct device *dev)
 
 static int ntzc_igb_resume(struct device *dev)
 {
+	/* as it was saved, it was restored: and what is restored once is saved no more */
+	pci_save_state(to_pci_dev(dev));
 	return ntzc_igb_present(netdev_priv(dev_get_drvdata(dev)));
 }
 
@@ -349,7 +356,9 @@ static pci_ers_result_t ntzc_igb_slot_reset(struct pci_dev *pdev)
 
 	if (!igb->attached)
 		return PCI_ERS_RESULT_DISCONNECT;
-	if (pci_enable_device_mem(pdev)) {
+	/* it may run: another function's driver wanted a reset after what is not fatal */
+	ntzc_igb_absent(igb, -EIO);
+	if (!pci_is_enabled(pdev) && pci_enable_device_mem(pdev)) {
 		netdev_err(igb->netdev, "the card cannot be enabled after a PCI error\n");
 		return ntzc_igb_give_up(igb);
 	}
@@ -374,7 +383,7 @@ static void ntzc_igb_reset_prepare(struct pci_dev *pdev)
 
 	ntzc_igb_absent(igb, -EIO);
 	/* as above: another device's interrupt, on a shared line, would have us look */
-	igb->hidden = !READ_ONCE(igb->gone);
+	WRITE_ONCE(igb->hidden, !READ_ONCE(igb->gone));
 	WRITE_ONCE(igb->gone, true);
 }
 
@@ -382,8 +391,10 @@ static void ntzc_igb_reset_done(struct pci_dev *pdev)
 {
 	struct ntzc_igb *igb = netdev_priv(pci_get_drvdata(pdev));
 
+	pci_save_state(pdev);	/* as in ntzc_igb_resume() */
 	if (igb->hidden)
 		WRITE_ONCE(igb->gone, false);
+	WRITE_ONCE(igb->hidden, false);
 	ntzc_igb_present(igb);
 }
 

@@ -156,6 +156,8 @@ static bool ntzc_igb_is_lost(struct ntzc_igb *igb, unsigned long why)
 {
 	if (!READ_ONCE(igb->gone) || !READ_ONCE(igb->attached) || READ_ONCE(igb->dying))
 		return false;
+	if (READ_ONCE(igb->hidden))
+		return false;	/* being reset, which ends by ntzc_igb_reset_done() */
 	if (test_bit(NTZC_IGB_LOST, &why) &&
 	    (!READ_ONCE(igb->recovering) || time_after(jiffies, igb->recover_by)))
 		return true;
