@@ -187,7 +187,8 @@ static __poll_t ntzc_poll(struct file *file, poll_table *wait)
 	for (i = 0; i < n; i++)
 		poll_wait(file, &tap->targets[i].queue->tx_wait, wait);
 	if (ntzc_tap_readable(tap) ||
-	    (poll_requested_events(wait) & EPOLLIN && ntzc_busy_poll(tap)))
+	    (!poll_does_not_wait(wait) && poll_requested_events(wait) & EPOLLIN &&
+	     ntzc_busy_poll(tap)))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (gone)
 		return mask | EPOLLHUP | EPOLLERR;

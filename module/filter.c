@@ -112,7 +112,7 @@ static void ntzc_filter_show(struct sk_buff *skb, const struct m_buf *m, u8 *fra
 	skb_set_network_header(skb, ETH_HLEN);
 	skb_set_tail_pointer(skb, len);
 	/* an empty skb_shared_info: the room for it is left by ntzc_buf_size_for() */
-	skb->end = m->size - SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+	skb_set_end_offset(skb, m->size - SKB_DATA_ALIGN(sizeof(struct skb_shared_info)));
 	skb->protocol = ((struct ethhdr *)frame)->h_proto;
 	skb->hash = m->desc.hash;
 }

@@ -40,9 +40,9 @@ int ntzc_port_set_policy(struct ntzc_port *port, const struct ntzc_port_policy *
 	if (p->set & NTZC_POLICY_STACK)
 		WRITE_ONCE(port->stack, p->stack);
 	if (p->set & NTZC_POLICY_QUOTA)
-		port->quota = p->quota;
+		WRITE_ONCE(port->quota, p->quota);
 	if (p->set & NTZC_POLICY_QUOTA_MAX)
-		port->quota_max = p->quota_max;
+		WRITE_ONCE(port->quota_max, p->quota_max);
 unlock:
 	mutex_unlock(&port->lock);
 	return err;

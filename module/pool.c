@@ -412,7 +412,7 @@ void ntzc_pool_free(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
  * @m: the buffers, each with a reference that goes along
  * @n: how many
  *
- * Context: process.
+ * Context: any but hard interrupts.
  */
 void ntzc_pool_launch(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
 {
@@ -442,7 +442,7 @@ static void ntzc_pool_idle(struct ntzc_pool *pool)
  * @m: the buffers, as launched
  * @n: how many
  *
- * Context: process.
+ * Context: any but hard interrupts.
  */
 void ntzc_pool_recall(struct ntzc_pool *pool, struct m_buf **m, unsigned int n)
 {

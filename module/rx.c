@@ -65,7 +65,9 @@ static void ntzc_rx_reclaim_chan(struct ntzc_queue *q, struct ntzc_chan *c)
 	unsigned int looks = c->release_mask / NTZC_BATCH + 1, room, n;
 	struct m_buf *done[NTZC_BATCH] __uninitialized;
 
-	room = min_t(unsigned int, NTZC_SPARE - q->n_spare, NTZC_BATCH);
+	/* when the pool runs low all goes there: this queue's next refill may be long in coming */
+	room = READ_ONCE(q->port->rx_pool->n_free) < q->wanted + NTZC_BATCH ? 0 :
+	       min_t(unsigned int, NTZC_SPARE - q->n_spare, NTZC_BATCH);
 	spin_lock(&c->tap->hold_lock);
 	q->n_spare += ntzc_chan_reclaim(c, &q->spare[q->n_spare], room);
 	/* a bound, as the program may go on filling it */

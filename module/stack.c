@@ -61,7 +61,6 @@ static struct sk_buff *ntzc_stack_skb(struct ntzc_queue *q, struct net_device *d
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
 	if (d->hash_type != NTZC_HASH_NONE && dev->features & NETIF_F_RXHASH)
 		skb_set_hash(skb, d->hash, ntzc_stack_hash_type(d->hash_type));
-	skb_record_rx_queue(skb, q->index);
 	return skb;
 }
 

@@ -484,11 +484,13 @@ struct ntzc_tx_setup {
  * @reserved0: out: zero
  * @reserved: zero, in and out
  *
- * Receive memory and transmit memory are mapped for that card as well, until
- * the tap closes. When the card goes, sending to it fails with ENODEV; the tap
- * lives on. Fails with EINVAL for the tap's own port, EBUSY if the port
- * is a target already or there are NTZC_MAX_TARGETS, ENODEV if no NTZC port
- * has that interface.
+ * Transmit memory is mapped for that card as well until the tap closes, and
+ * receive memory as long as there is the pool. When the card goes, sending to
+ * it fails with ENODEV; the tap lives on, and that number stays taken. An epoll
+ * that has the file already is not told when there is room in this port's ring:
+ * add the file after its targets (poll() asks anew each time). Fails with EINVAL
+ * for the tap's own port, EBUSY if the port is a target already or there are
+ * NTZC_MAX_TARGETS, ENODEV if no NTZC port has that interface.
  */
 struct ntzc_tx_target {
 	char  name[NTZC_NAME_LEN];

@@ -389,9 +389,9 @@ class Tap:
         self._fault_at(array, None)
         return int(done) // 4 if done > 0 else int(done)
 
-    def poll(self, wants: int = 0) -> int:
-        """Return what poll() says."""
-        return int(self.core.checked(self.core.lib.file_poll(self._f, wants)))
+    def poll(self, wants: int = 0, waits: bool = True) -> int:
+        """Return what poll() says, on its way to sleep or, if it *waits* not, at a last look."""
+        return int(self.core.checked(self.core.lib.file_poll(self._f, wants, waits)))
 
     def kick(self) -> int:
         """KICK; 0 or a negative errno."""

@@ -82,6 +82,18 @@ def test_frames_given_back_to_an_idle_queue_are_found_before_others_are_lost(sta
     assert first.stats().lost_pool == 0
 
 
+def test_frames_that_an_idle_queue_took_back_are_there_for_the_others(stage: Stage) -> None:
+    """In a small pool it keeps none for its own next refill, which may be long in coming."""
+    card = stage.card(n_queues=2, n_bufs=16 + 64)
+    first, second = stage.tap(queues=1, quota=80), stage.tap(queues=2, quota=80)
+    pump(card, 1, 64)
+    second.rx_rings(1).release([desc.handle for desc in second.read(64)])
+    card.receive(1, frames(1))
+    pump(card, 0, 48)
+    assert first.stats().received == 48
+    assert first.stats().lost_pool == 0
+
+
 def test_only_frames_of_the_queue_can_go_through_its_release_ring(stage: Stage) -> None:
     card = stage.card(n_queues=2)
     tap = stage.tap()
@@ -462,6 +474,15 @@ def test_a_busy_reader_finds_the_frame_itself(stage: Stage) -> None:
     assert card.polls(0) == 1
     card.wire(0, frames(1))
     assert tap.poll(select.EPOLLIN) & select.EPOLLIN
+
+
+def test_who_does_not_wait_does_not_poll_the_card_either(stage: Stage) -> None:
+    """poll() of several files, one of which is ready; or with a timeout of 0."""
+    card = stage.card()
+    tap = stage.tap(busy_poll_us=100)
+    card.wire(0, frames(1))
+    assert not tap.poll(select.EPOLLIN, waits=False) & select.EPOLLIN
+    assert card.polls(0) == 0
 
 
 def test_a_busy_reader_gives_up_in_time(stage: Stage) -> None:

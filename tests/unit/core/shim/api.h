@@ -163,7 +163,7 @@ struct ntzc_tap *file_tap(struct file *file);
 int64_t file_read(struct file *file, void *to, size_t n);
 int64_t file_write(struct file *file, const void *from, size_t n);
 int64_t file_ioctl(struct file *file, uint32_t cmd, void *arg);
-uint32_t file_poll(struct file *file, uint32_t wants);
+uint32_t file_poll(struct file *file, uint32_t wants, bool waits);
 /* returns 0, and the flags it ended up with */
 int file_mmap(struct file *file, uint64_t offset, uint64_t len, uint64_t flags,
 	      uint64_t *flags_out);

@@ -45,7 +45,7 @@ bool capable(int cap);
 #define IOCB_NOWAIT		0x1
 
 typedef unsigned int __poll_t;
-typedef struct { __poll_t wants; } poll_table;
+typedef struct { __poll_t wants; bool waits; } poll_table;
 struct inode { int unused; };
 
 struct kiocb {
@@ -76,6 +76,7 @@ struct miscdevice {
 #define stream_open(inode, file) ((void)(inode), (void)(file), 0)
 #define poll_wait(file, wq, wait) ((void)(wait), (void)(wq)->polls++)
 #define poll_requested_events(wait) ((wait)->wants)
+#define poll_does_not_wait(wait) (!(wait)->waits)
 int misc_register(struct miscdevice *misc);
 void misc_deregister(struct miscdevice *misc);
 
@@ -113,6 +114,7 @@ struct sk_buff {
 #define skb_set_network_header(skb, at) \
 	((skb)->network_header = (skb)->data - (skb)->head + (at))
 #define skb_set_tail_pointer(skb, n) ((skb)->tail = (skb)->data - (skb)->head + (n))
+#define skb_set_end_offset(skb, n) ((skb)->end = (n))
 #define skb_record_rx_queue(skb, q) ((skb)->queue = (q) + 1)
 
 /* ---- filters and flows: bpf.c ---- */

@@ -157,9 +157,9 @@ int64_t file_ioctl(struct file *file, uint32_t cmd, void *arg)
 	return error;
 }
 
-uint32_t file_poll(struct file *file, uint32_t wants)
+uint32_t file_poll(struct file *file, uint32_t wants, bool waits)
 {
-	poll_table wait = { .wants = wants };
+	poll_table wait = { .wants = wants, .waits = waits };
 
 	return fops->poll(file, &wait);
 }
