@@ -200,6 +200,8 @@ static void prepare(struct ntzc_tap *tap, unsigned int n_bufs)
 	if (err)
 		fail("tx_setup", err);
 	n = ntzc_tap_reserve(tap, descs, n_bufs, 0);
+	if (n < 0)
+		fail("reserve", n);
 	for (int i = 0; i < n; i++)
 		memcpy(ntzc_tap_tx_data(tap, &descs[i]), header, sizeof(header));
 	ntzc_tap_release_descs(tap, descs, (unsigned int)n);

@@ -254,12 +254,15 @@ int ntzc_tap_create(const struct ntzc_tap_options *options, struct ntzc_tap **ta
  *
  * The file is closed, so the kernel takes back all that the tap held, and the
  * mapping is replaced, at the same addresses, by private memory: the bytes that
- * @keep names are copied into it, all else reads as zero. Descriptors of views
- * read as zeros. Pointers into the mapping and to such descriptors stay valid
- * until ntzc_tap_destroy(), the only other call that is allowed from now on. In
- * a forked child it lets go of the parent's tap and spoils nothing of it.
+ * @keep names are copied into it, all else reads as zero. Through rings,
+ * descriptors of views read as zeros. Pointers into the mapping and to such
+ * descriptors stay valid until ntzc_tap_destroy(). Of the other calls those that
+ * set up something or tell of the tap fail with -EBADF from now on, or tell what
+ * was; no more are allowed. In a forked child it lets go of the parent's tap and
+ * spoils nothing of it.
  *
- * Return: 0; -EINVAL if @keep lies outside the mapping, -ENOMEM: nothing changed.
+ * Return: 0; -EINVAL if @keep lies outside the mapping, -ENOMEM: call it again,
+ * as some of the memory may be replaced already.
  */
 int ntzc_tap_detach(struct ntzc_tap *tap, const struct ntzc_desc *keep, unsigned int n);
 
@@ -567,9 +570,11 @@ int ntzc_tap_copy(struct ntzc_tap *tap, const struct ntzc_desc *from, struct ntz
 		  int timeout_ms);
 
 /**
- * ntzc_tap_drain() - wait until the card has dealt with all that was submitted
+ * ntzc_tap_drain() - wait until the card has dealt with all buffers that were submitted
  * @tap: the tap
  * @timeout_ms: how long
+ *
+ * Frames that it forwarded are not waited for: they are not the tap's memory.
  *
  * Return: 0; -ETIMEDOUT, -EINTR, -ENODEV; -ENETDOWN, through rings, if frames
  * wait for an interface that is down.

@@ -26,7 +26,7 @@ struct way {
 
 static void usage(void)
 {
-	fputs("usage: bridge [OPTION...] A B\n"
+	fputs("usage: ntzc-bridge [OPTION...] A B\n"
 	      "Join two NTZC cards: what comes in through one goes out through the other.\n"
 	      "\n"
 	      "  -c, --count N        end after N frames, of both ways together\n"
@@ -74,8 +74,12 @@ static int step(struct way *way)
 	const struct ntzc_desc *descs;
 	int n = ntzc_tap_view(way->tap, &descs, BATCH, 0), err;
 
+	if (n == -EINTR)
+		return 0;
+	if (n < 0)
+		fail(way->from, n);
 	if (n <= 0)
-		return n == -EINTR ? 0 : n;
+		return n;
 	err = forward(way, descs, (unsigned int)n);
 	if (err)
 		fail(way->to, err);
@@ -97,8 +101,8 @@ static int bridge(struct way ways[2], uint64_t count, uint64_t seconds)
 		n[1] = step(&ways[1]);
 		if (n[0] < 0 || n[1] < 0)
 			return n[0] < 0 ? n[0] : n[1];
-		if (!n[0] && !n[1] && poll(fds, 2, TICK_MS) < 0 && errno != EINTR)
-			return -errno;
+		if (!n[0] && !n[1])
+			poll(fds, 2, TICK_MS);
 	}
 	return 0;
 }
@@ -110,7 +114,7 @@ static int report(const struct way *way)
 
 	if (err)
 		return fail(way->from, err);
-	printf("bridge: %s to %s: %" PRIu64 " frames, %" PRIu64 " bytes; dropped %" PRIu64
+	printf("ntzc-bridge: %s to %s: %" PRIu64 " frames, %" PRIu64 " bytes; dropped %" PRIu64
 	       ", lost %" PRIu64 "\n", way->from, way->to, way->forwarded, way->bytes, way->dropped,
 	       (uint64_t)(stats.lost_ring + stats.lost_quota + stats.lost_pool));
 	return 0;
@@ -175,10 +179,10 @@ static int parse_options(int argc, char **argv, uint64_t *count, uint64_t *secon
 			return -EINVAL;
 		}
 		if (err)
-			fprintf(stderr, "bridge: '%s' won't do for -%c\n", optarg, c);
+			fprintf(stderr, "ntzc-bridge: '%s' won't do for -%c\n", optarg, c);
 	}
 	if (!err && optind != argc - 2) {
-		fputs("bridge: name two interfaces\n", stderr);
+		fputs("ntzc-bridge: name two interfaces\n", stderr);
 		err = -EINVAL;
 	}
 	return err;
@@ -195,12 +199,12 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!err && !strcmp(argv[optind], argv[optind + 1])) {
-		fprintf(stderr, "bridge: %s can't be joined to itself; name two cards\n",
+		fprintf(stderr, "ntzc-bridge: %s can't be joined to itself; name two cards\n",
 			argv[optind]);
 		err = -EINVAL;
 	}
 	if (err) {
-		fputs("Try 'bridge --help'.\n", stderr);
+		fputs("Try 'ntzc-bridge --help'.\n", stderr);
 		return 2;
 	}
 	ways[0].from = ways[1].to = argv[optind];
@@ -209,8 +213,6 @@ int main(int argc, char **argv)
 	err = join(ways);
 	if (!err) {
 		err = bridge(ways, count, seconds);
-		if (err)
-			fprintf(stderr, "bridge: %s\n", ntzc_strerror(err));
 		if (report(&ways[0]) || report(&ways[1]))
 			err = err ? err : -EIO;
 	}

@@ -33,7 +33,7 @@ struct settings {
 
 static void usage(void)
 {
-	fputs("usage: send [OPTION...] INTERFACE\n"
+	fputs("usage: ntzc-send [OPTION...] INTERFACE\n"
 	      "Make frames and send them through an NTZC card.\n"
 	      "\n"
 	      "  -c, --count N        end after N frames (default: go on until interrupted)\n"
@@ -197,12 +197,12 @@ static int report(struct ntzc_tap *tap, uint64_t sent, uint64_t bytes, uint64_t 
 	struct ntzc_tap_stats stats;
 	int err;
 
-	printf("send: %" PRIu64 " frames, %" PRIu64 " bytes in %.3f s: %.0f frames/s, %.3f Mbit/s\n",
+	printf("ntzc-send: %" PRIu64 " frames, %" PRIu64 " bytes in %.3f s: %.0f frames/s, %.3f Mbit/s\n",
 	       sent, bytes, seconds, (double)sent / seconds, (double)bytes * 8 / 1e6 / seconds);
 	err = ntzc_tap_stats(tap, &stats);
 	if (err)
 		return fail("statistics", err);
-	printf("send: completed %" PRIu64 ", failed %" PRIu64 ", in flight %" PRIu64 "\n",
+	printf("ntzc-send: completed %" PRIu64 ", failed %" PRIu64 ", in flight %" PRIu64 "\n",
 	       (uint64_t)stats.tx_completed, (uint64_t)stats.tx_failed,
 	       (uint64_t)stats.tx_in_flight);
 	return 0;
@@ -311,14 +311,14 @@ static int parse_options(int argc, char **argv, struct settings *s)
 			return -EINVAL;
 		}
 		if (err)
-			fprintf(stderr, "send: '%s' won't do for -%c\n", optarg, c);
+			fprintf(stderr, "ntzc-send: '%s' won't do for -%c\n", optarg, c);
 	}
 	if (!err && s->udp && s->size_min < UDP_LEN + SEQ_LEN) {
-		fprintf(stderr, "send: UDP takes at least %d bytes\n", UDP_LEN + SEQ_LEN);
+		fprintf(stderr, "ntzc-send: UDP takes at least %d bytes\n", UDP_LEN + SEQ_LEN);
 		err = -EINVAL;
 	}
 	if (!err && optind != argc - 1) {
-		fputs("send: name one interface\n", stderr);
+		fputs("ntzc-send: name one interface\n", stderr);
 		err = -EINVAL;
 	}
 	if (!err)
@@ -362,14 +362,14 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (err) {
-		fputs("Try 'send --help'.\n", stderr);
+		fputs("Try 'ntzc-send --help'.\n", stderr);
 		return 2;
 	}
 	err = read_port(&s, &frame_max);
 	if (err)
 		return fail(s.interface, err);
 	if (s.size_max > frame_max) {
-		fprintf(stderr, "send: the card's frames have at most %u bytes; raise its MTU\n",
+		fprintf(stderr, "ntzc-send: the card's frames have at most %u bytes; raise its MTU\n",
 			frame_max);
 		return 1;
 	}

@@ -43,7 +43,7 @@ struct totals {
 
 static void usage(void)
 {
-	fputs("usage: sniff [OPTION...] INTERFACE [EXPRESSION...]\n"
+	fputs("usage: ntzc-sniff [OPTION...] INTERFACE [EXPRESSION...]\n"
 	      "Count the frames that come in through an NTZC card: all, or those that match an\n"
 	      "expression as tcpdump takes it (see pcap-filter(7)), which the kernel looks at.\n"
 	      "\n"
@@ -195,12 +195,12 @@ static int report(struct ntzc_tap *tap, const struct totals *t, uint64_t elapsed
 	struct ntzc_tap_stats stats;
 	int err = ntzc_tap_stats(tap, &stats);
 
-	printf("sniff: %" PRIu64 " frames, %" PRIu64 " bytes in %.3f s; %" PRIu64
+	printf("ntzc-sniff: %" PRIu64 " frames, %" PRIu64 " bytes in %.3f s; %" PRIu64
 	       " matched, %" PRIu64 " bytes\n",
 	       t->seen, t->seen_bytes, (double)elapsed_ns / 1e9, t->matched, t->matched_bytes);
 	if (err)
 		return fail("statistics", err);
-	printf("sniff: received %" PRIu64 ", lost %" PRIu64 " (ring full %" PRIu64 ", quota %" PRIu64
+	printf("ntzc-sniff: received %" PRIu64 ", lost %" PRIu64 " (ring full %" PRIu64 ", quota %" PRIu64
 	       ", pool empty %" PRIu64 "), not read %" PRIu64 ", filtered out %" PRIu64 "\n",
 	       (uint64_t)stats.received,
 	       (uint64_t)(stats.lost_ring + stats.lost_quota + stats.lost_pool),
@@ -247,7 +247,7 @@ static int compile(const char *expression, struct bpf_program *program)
 	if (!pcap)
 		return -ENOMEM;
 	if (pcap_compile(pcap, program, expression, 1, PCAP_NETMASK_UNKNOWN)) {
-		fprintf(stderr, "sniff: '%s': %s\n", expression, pcap_geterr(pcap));
+		fprintf(stderr, "ntzc-sniff: '%s': %s\n", expression, pcap_geterr(pcap));
 		err = -EINVAL;
 	}
 	pcap_close(pcap);
@@ -328,19 +328,19 @@ static int parse_options(int argc, char **argv, struct settings *s)
 			return -EINVAL;
 		}
 		if (err)
-			fprintf(stderr, "sniff: '%s' won't do for -%c\n", optarg, c);
+			fprintf(stderr, "ntzc-sniff: '%s' won't do for -%c\n", optarg, c);
 	}
 	s->ring_size = (uint32_t)ring;
 	if (err)
 		return err;
 	if (optind == argc) {
-		fputs("sniff: name an interface\n", stderr);
+		fputs("ntzc-sniff: name an interface\n", stderr);
 		return -EINVAL;
 	}
 	s->interface = argv[optind];
 	err = join_words(argv + optind + 1, s->expression);
 	if (err)
-		fputs("sniff: the expression is too long\n", stderr);
+		fputs("ntzc-sniff: the expression is too long\n", stderr);
 	return err;
 }
 
@@ -361,7 +361,7 @@ int main(int argc, char **argv)
 	if (!err && *s.expression)
 		err = compile(s.expression, &program);
 	if (err) {
-		fputs("Try 'sniff --help'.\n", stderr);
+		fputs("Try 'ntzc-sniff --help'.\n", stderr);
 		return 2;
 	}
 	err = create_tap(&s, &program, &tap);

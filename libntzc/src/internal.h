@@ -156,7 +156,7 @@ int ntzc_txq_done(struct ntzc_tap *tap, unsigned int n);
 int ntzc_txq_flush(struct ntzc_tap *tap);
 
 /* A reserved buffer is about to go back unsent: it must not be submitted any more. */
-void ntzc_txq_forget(struct ntzc_tap *tap, const struct ntzc_desc *desc);
+void ntzc_txq_forget(struct ntzc_tap *tap, __u32 handle);
 
 /* Have the kernel look at the tap's rings. Return: 0 or -errno, of what it should send. */
 int ntzc_kick(struct ntzc_tap *tap);

@@ -371,13 +371,20 @@ int ntzc_tap_take(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned 
 
 int ntzc_tap_release(struct ntzc_tap *tap, const __u32 *handles, unsigned int n)
 {
-	ssize_t put;
+	ssize_t bytes;
+	int put, i;
 
 	n = ntzc_min(n, NTZC_MAX_CALL);
 	if (!n)
 		return 0;
-	put = write(tap->fd, handles, n * sizeof(*handles));
-	return put < 0 ? -errno : (int)((size_t)put / sizeof(*handles));
+	bytes = write(tap->fd, handles, n * sizeof(*handles));
+	if (bytes < 0)
+		return -errno;
+	put = (int)((size_t)bytes / sizeof(*handles));
+	for (i = 0; i < put; i++)
+		if (handles[i] & NTZC_HANDLE_TX)
+			ntzc_txq_forget(tap, handles[i]);
+	return put;
 }
 
 /* Of eight descriptors: the bits that any handle has */
@@ -430,7 +437,7 @@ static int ntzc_release_part(struct ntzc_tap *tap, struct ntzc_rxq *q,
 			return (int)n;
 	}
 	for (i = put; !q && i < n; i++)
-		ntzc_txq_forget(tap, &descs[i]);
+		ntzc_txq_forget(tap, descs[i].handle);
 	rest = ntzc_write(tap, descs + put, n - put);
 	if (rest < 0)
 		return put ? (int)put : rest;

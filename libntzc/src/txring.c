@@ -70,17 +70,17 @@ static __u32 *ntzc_txq_slot(struct ntzc_tap *tap, __u32 offset)
 	return index < tap->tx.n_bufs ? &tap->txq.reserved[index] : NULL;
 }
 
-void ntzc_txq_forget(struct ntzc_tap *tap, const struct ntzc_desc *desc)
+void ntzc_txq_forget(struct ntzc_tap *tap, __u32 handle)
 {
 	struct ntzc_txq *q = &tap->txq;
-	__u32 *slot;
+	__u32 i;
 
 	if (!ntzc_txq_is_open(tap))
 		return;
 	ntzc_lock(&q->lock);
-	slot = ntzc_txq_slot(tap, desc->offset);
-	if (slot && *slot == desc->handle)
-		*slot = 0;
+	for (i = 0; i < tap->tx.n_bufs; i++)
+		if (q->reserved[i] == handle)
+			q->reserved[i] = 0;
 	ntzc_unlock(&q->lock);
 }
 
