@@ -97,7 +97,7 @@ static PyObject *batch_make(struct batch *b, Py_ssize_t i)
 		PyErr_SetString(PyExc_IndexError, "no such frame in the batch");
 		return NULL;
 	}
-	if (b->released || i < b->sent || (b->made && b->made[i] == TAKEN)) {
+	if (i < b->sent || (b->made && b->made[i] == TAKEN)) {
 		PyErr_SetString(b->memory->released_error, "the packet is no longer the batch's");
 		return NULL;
 	}
@@ -119,6 +119,8 @@ static PyObject *batch_item(PyObject *self, Py_ssize_t i)
 {
 	struct batch *b = (struct batch *)self;
 
+	if (batch_check(b) < 0)
+		return NULL;
 	if (i < 0 || i >= b->n || !batch_made(b, i)) {
 		PyObject *frame = batch_make(b, i);
 
@@ -134,6 +136,8 @@ static PyObject *batch_take_at(struct batch *b, Py_ssize_t i)
 {
 	PyObject *frame = (PyObject *)batch_made(b, i);
 
+	if (batch_check(b) < 0)
+		return NULL;
 	if (b->views) {
 		PyErr_SetString(b->memory->view_error, "a view of the batch is still in use");
 		return NULL;

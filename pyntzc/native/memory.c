@@ -90,9 +90,13 @@ static struct ntzc_desc *memory_viewed(const struct memory *m, unsigned int *n)
  * Give everything back to the kernel. The bytes that views still show are kept
  * as a private copy at the same addresses, unless @keep is false (a forked
  * child, whose parent may recycle them at any time): then they read as zero.
+ *
+ * The tap itself lives on, with its file closed: this may run in a signal handler, in the middle
+ * of what is about to ask the tap something.
  */
 static int memory_close(struct memory *m, bool keep)
 {
+	bool viewed = m->viewed || m->viewed_batches;
 	struct ntzc_desc *descs = NULL;
 	unsigned int n = 0;
 	int err;
@@ -104,19 +108,19 @@ static int memory_close(struct memory *m, bool keep)
 	else
 		m->open = false; /* whatever happens, nothing of the parent's is released */
 	m->n_pending = 0;
-	if (!m->viewed && !m->viewed_batches) {
-		memory_destroy(m);
-		return 0;
-	}
-	if (keep) {
+	if (keep && viewed) {
 		descs = memory_viewed(m, &n);
 		if (!descs)
 			return -ENOMEM;
 	}
 	err = m->detach(m->tap, descs, n);
 	PyMem_Free(descs);
-	if (!err)
+	if (!err) {
 		m->open = false;
+	} else if (!viewed) {
+		memory_destroy(m); /* there is no memory to do it gently */
+		err = 0;
+	}
 	return err;
 }
 

@@ -20,7 +20,7 @@ from pyntzc._libntzc import ffi, lib
 from pyntzc._options import DOOR_NAMES
 from pyntzc._stats import bits
 
-BATCH = 64
+PER_CALL = 64
 """Frames that are dealt with at a time unless somebody says otherwise."""
 
 INTERRUPTED = -errno.EINTR
@@ -66,7 +66,7 @@ class Handle:
         self._closed = False
         self._lock = threading.RLock()  # a call into libntzc, against the end of the tap
         # what dies unreleased waits for company, but never holds much of the quota
-        limit = min(max(info.quota // 4, 1), BATCH)
+        limit = min(max(info.quota // 4, 1), PER_CALL)
         self._memory = _frames.Memory(
             address_of(tap),
             _RELEASE,
@@ -100,6 +100,7 @@ class Handle:
         self.headroom: int = info.headroom
         """Bytes before a received frame in its buffer."""
         self._pollers: list[select.poll] = []
+        self._unread: list[_frames.Batch[Any]] = []  # of packets(), left early
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         with _fork_lock:
             _taps.add(self)

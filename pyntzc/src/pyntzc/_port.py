@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import enum
 import errno
+import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from os import PathLike, fsdecode, fsencode
 from types import TracebackType
@@ -227,8 +229,13 @@ class Device:
         code = lib.ntzc_device_create(ffi.NULL if path is None else fsencode(path), out)
         if code < 0:
             raise os_error(code, "/dev/ntzc" if path is None else str(path))
-        self._device = ffi.gc(out[0], lib.ntzc_device_destroy)
-        self._lock = threading.Lock()  # a call into libntzc, against the end of the device
+        self._prepare(ffi.gc(out[0], lib.ntzc_device_destroy))
+
+    def _prepare(self, device: Any) -> None:
+        self._device = device
+        # a call into libntzc, against the end of the device, also by a signal handler
+        self._lock = threading.RLock()
+        _devices.add(self)
 
     def close(self) -> None:
         """Close it. Again: no effect."""
@@ -375,3 +382,15 @@ class Device:
     def _refusal(code: int, port: Port) -> Exception:
         hint = "this needs CAP_NET_ADMIN" if code == -errno.EPERM else None
         return os_error(code, port.name or port.bus, hint=hint)
+
+
+_devices: weakref.WeakSet[Device] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """Another thread, which the child has not got, may have been in a call."""
+    for device in _devices:
+        device._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

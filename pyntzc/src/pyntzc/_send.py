@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import select
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyntzc import _frames
 from pyntzc._batch import Batch
 from pyntzc._errors import NotHeldError, NtzcOSError, ReleasedError, os_error
-from pyntzc._handle import BATCH, INTERRUPTED, Handle, address_of, deadline_of
+from pyntzc._handle import INTERRUPTED, PER_CALL, Handle, address_of, deadline_of
 from pyntzc._libntzc import ffi, lib
 from pyntzc._options import identify, name_of
 from pyntzc._packet import Packet, TxBuffer, Vlan
@@ -96,10 +97,10 @@ class Sender(Handle):
 
         They go out through the tap's own card, or through *to*, as they came in: a stripped
         VLAN tag is put back. Others that have the packet go on reading it. A packet that the
-        card took is released; a batch has only the rest then, and can be forwarded again. A
-        batch is cheapest as long as no packet of it was asked for. Nobody may have a view of
-        them (:class:`ViewInUseError`), and they must be this tap's (:class:`NotHeldError`).
-        Else as :meth:`submit`.
+        card took is released. Of a batch that is so many from the first on: the rest keep their
+        index, and the batch can be forwarded again for them. A batch is cheapest as long as no
+        packet of it was asked for. Nobody may have a view of them (:class:`ViewInUseError`),
+        and they must be this tap's (:class:`NotHeldError`). Else as :meth:`submit`.
         """
         if isinstance(packets, Batch) and not packets._made:
             return self._forward_batch(packets, timeout_s, to)
@@ -154,11 +155,11 @@ class Sender(Handle):
     ) -> int:
         """Copy whole Ethernet frames, without FCS, to transmit memory and send them, in order.
 
-        *frames* is one frame or an iterable of them, each a bytes-like object of 14 to
-        :attr:`frame_max` bytes; *vlan* is inserted by the card. They go out through the tap's
-        own card, or through *to*. Returns how many the card took; if time is up before all
-        are, the rest is not sent, and if that is all, :class:`NoBufferError` or
-        :class:`RingFullError` is raised.
+        *frames* is one frame or an iterable of them, such as a batch or an array of rows, each
+        a bytes-like object of 14 to :attr:`frame_max` bytes; *vlan* is inserted by the card.
+        They go out through the tap's own card, or through *to*. Returns how many the card took;
+        if time is up before all are, the rest is not sent, and if that is all,
+        :class:`NoBufferError` or :class:`RingFullError` is raised.
         """
         pending = _frame_list(frames)
         for frame in pending:
@@ -173,7 +174,7 @@ class Sender(Handle):
         sent = 0
         while sent < len(pending):
             try:
-                with self._reserve(min(len(pending) - sent, BATCH), deadline) as batch:
+                with self._reserve(min(len(pending) - sent, PER_CALL), deadline) as batch:
                     for index in range(len(batch)):
                         batch._put(index, pending[sent + index], tci)
                     sent += self._transmit(batch, deadline, target)
@@ -184,7 +185,10 @@ class Sender(Handle):
         return sent
 
     def drain(self, timeout_s: float | None = None) -> None:
-        """Wait until the card has dealt with all that was sent; TimedOutError if it hasn't."""
+        """Wait until the card has dealt with all that the tap sent; TimedOutError if it hasn't.
+
+        Packets that it forwarded are not waited for: they are the card's own memory.
+        """
         deadline = deadline_of(timeout_s)
         while True:
             with self._lock:
@@ -304,9 +308,10 @@ def _not_ours() -> NotHeldError:
 
 
 def _frame_list(frames: Buffer | Iterable[Buffer]) -> list[Buffer]:
-    """One frame or many: what exports bytes is one."""
-    try:
-        view = memoryview(frames)  # type: ignore[arg-type]
-    except TypeError:
-        return list(frames)  # type: ignore[arg-type]
-    return [view]
+    """One frame or many: what exports bytes is one, but for arrays of rows and batches."""
+    if not isinstance(frames, Batch):
+        with contextlib.suppress(TypeError):
+            view = memoryview(frames)  # type: ignore[arg-type]
+            if view.ndim == 1:
+                return [view]
+    return list(frames)  # type: ignore[arg-type]

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import select
 from collections.abc import AsyncIterator, Iterable, Iterator
 
 from pyntzc._batch import Batch
@@ -72,9 +72,18 @@ class Tap(Sender):
         return self._memory.batches(Batch, Packet, _PEEK, max_frames, wait)
 
     def packets(self, timeout_s: float | None = None) -> Iterator[Packet]:
-        """Go through all packets one by one, until none comes for *timeout_s*."""
-        for batch in self.batches(timeout_s=timeout_s):
-            yield from iter(batch._take, None)
+        """Go through all packets one by one, until none comes for *timeout_s*.
+
+        They are read in batches. Left early, it keeps what it has read: the next call goes on
+        with that. Until then it counts as held, and :meth:`recv` gets what came after it.
+        """
+        batches = self.batches(timeout_s=timeout_s)
+        while batch := self._unread.pop() if self._unread else next(batches, None):
+            try:
+                yield from iter(batch._take, None)
+            except GeneratorExit:
+                self._unread.append(batch)
+                raise
 
     def __iter__(self) -> Iterator[Packet]:
         """Go through all packets one by one, for ever."""
@@ -85,9 +94,11 @@ class Tap(Sender):
         import asyncio
 
         while True:
+            # where packets always wait others want to run, too; not once there is a batch, which
+            # who cancels this would lose
+            await asyncio.sleep(0)
             batch = self.recv(max_frames, 0)
             if batch:
-                await asyncio.sleep(0)  # where packets always wait others want to run, too
                 return batch
             del batch
             await self._readable()
@@ -107,18 +118,13 @@ class Tap(Sender):
             if not ready.done():
                 ready.set_result(None)
 
-        # a file number of its own, so that several tasks can wait
-        file = os.dup(self.fileno())
-        woken = os.dup(self._wake)
-        loop.add_reader(file, wake)
-        loop.add_reader(woken, wake)
-        try:
+        with contextlib.ExitStack() as readers:
+            for file in (self.fileno(), self._wake):
+                own = os.dup(file)  # so that several tasks can wait
+                readers.callback(os.close, own)
+                loop.add_reader(own, wake)
+                readers.callback(loop.remove_reader, own)
             await ready
-        finally:
-            loop.remove_reader(file)
-            loop.remove_reader(woken)
-            os.close(file)
-            os.close(woken)
 
     def stats(self) -> TapStats:
         """Return what it got and lost so far."""
@@ -126,8 +132,6 @@ class Tap(Sender):
         self._memory.flush()
         with self._lock:
             self._check()
-            # through rings, what was given back is taken by the kernel when it looks; poll() looks
-            self._poller(select.POLLIN).poll(0)
             code = lib.ntzc_tap_stats(self._tap, stats)
         if code < 0:
             raise os_error(code, self._interface)

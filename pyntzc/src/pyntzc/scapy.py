@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Scapy over NTZC: sockets for sniff, send, sr and the rest. Needs ``pip install pyntzc[scapy]``.
+"""Scapy over NTZC: sockets for sniff, send, sr and the rest. It needs scapy 2.5 or later.
 
     from scapy.all import ARP, Ether, sniff
     from pyntzc.scapy import NtzcSocket
@@ -37,8 +37,8 @@ class NtzcSocket(SuperSocket):
     """A scapy socket for Ethernet frames on a card of NTZC's.
 
     The arguments up to *monitor* are scapy's own; *filter* runs in the kernel. Anything else
-    goes to :func:`pyntzc.open`. With *tap* it works on a tap that is open already, and leaves
-    it open. Packets have their VLAN tags, and times to the nanosecond.
+    goes to :func:`pyntzc.open`. With *tap* it works on a tap that is open already, as that was
+    opened, and leaves it open. Packets have their VLAN tags, and times to the nanosecond.
 
     Frames are read in batches. ``fileno()`` is readable as long as some wait inside, so select
     and poll see what they should.
@@ -59,9 +59,12 @@ class NtzcSocket(SuperSocket):
         tap: pyntzc.Tap | None = None,
         **options: Any,
     ) -> None:
-        self.closed = True  # until it is open: __del__ looks
+        self.closed = True  # until it is open: __del__ closes it
+        self._lock = threading.RLock()  # a signal handler may close it, too
         if monitor:
             raise ValueError("an Ethernet card has no monitor mode: leave out 'monitor'")
+        if tap and (filter or type != ETH_P_ALL or promisc is not None or options):
+            raise ValueError("with 'tap', which is open already, no more can be chosen")
         name: str = tap.interface if tap else iface
         if not isinstance(name, str):  # a name is taken as it is
             name = network_name(name or conf.iface)
@@ -76,7 +79,6 @@ class NtzcSocket(SuperSocket):
             promisc=bool(self.promisc),
             **options,
         )
-        self._lock = threading.Lock()
         self._waiting: deque[tuple[bytes, int]] = deque()
         self._some = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # set while some wait
         self._epoll = select.epoll()
@@ -132,9 +134,9 @@ class NtzcSocket(SuperSocket):
 
     def close(self) -> None:
         """Close it, and the tap if it opened that. Again: no effect."""
-        if self.closed:
-            return
         with self._lock:
+            if self.closed:
+                return
             self.closed = True
             self._epoll.close()
             os.close(self._some)

@@ -36,3 +36,4 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCard]:
     fake.install(monkeypatch)
     yield fake
     fake.check()
+    fake.close()

@@ -64,11 +64,16 @@ class FakeCard:
         self.targets: list[str | int] = []
         self.refusal = 0
         self.on_forward: Callable[[], None] = lambda: None
+        self.on_tx_setup: Callable[[], None] = lambda: None
         self._lock = threading.Lock()  # what waits, and whether the file says so
         self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._callbacks: list[Any] = []
         # an object that a test leaks must not reach into freed memory
         _all_cards.append(self)
+
+    def close(self) -> None:
+        """Its file, that is; its memory may be looked at as long as anybody likes."""
+        os.close(self._ready)
 
     # --- what the wire does ---
 
@@ -275,11 +280,14 @@ class _FakeLib:
         return self._card._ready
 
     def ntzc_tap_tx_setup(self, tap: Any, n_bufs: int, buf_size: int) -> int:
+        self._card.on_tx_setup()
         self._card._memory.tx = _address_of(self._card.tx)
         self._card._tx_info.tx_bytes = len(self._card.tx)
         return 0
 
     def ntzc_tap_tx_info(self, tap: Any) -> Any:
+        if self._card.destroyed:
+            self._card.faults.append("tx_info of what is freed")
         return self._card._tx_info
 
     def ntzc_tap_forward(self, tap: Any, descs: Any, n: int, target: int, timeout_ms: int) -> int:

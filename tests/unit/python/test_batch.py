@@ -104,6 +104,7 @@ def test_use_after_release_raises_and_release_may_be_repeated(
     card: FakeCard, batch: pyntzc.Batch
 ) -> None:
     batch.descs  # noqa: B018 - the second time it is at hand
+    batch[0]
     with batch:
         pass
     batch.release()
@@ -298,6 +299,7 @@ class Program(RuleBasedStateMachine):
         self.arrays.clear()
         del self.tap
         assert self.card.destroyed
+        self.card.close()
         self.card.check()
         self.patch.undo()
 

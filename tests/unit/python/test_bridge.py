@@ -142,7 +142,7 @@ def test_the_policy_is_read_and_set_by_name(monkeypatch: pytest.MonkeyPatch) -> 
     )
     monkeypatch.setattr("pyntzc._port.lib", fake)
     device = object.__new__(pyntzc.Device)
-    device._device, device._lock = fake, threading.Lock()
+    device._device, device._lock = fake, threading.RLock()
     port = pyntzc.Port(**dict.fromkeys(pyntzc.Port._fields, 0) | {"name": "eth1"})  # type: ignore[arg-type]
     assert device.policy(port) == ("copy", 64, 128)
     device.set_policy(port, stack="copy", quota_max=0)

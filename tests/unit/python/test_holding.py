@@ -114,6 +114,7 @@ class Program(RuleBasedStateMachine):
         self.seen.clear()
         del self.tap
         assert self.card.destroyed
+        self.card.close()
         self.card.check()
         self.patch.undo()
 

@@ -110,7 +110,7 @@ def test_srp_opens_a_socket_of_its_own_when_scapy_is_told_to(
     peer.join()
     assert len(answers) == 1
     assert card.filter is not None
-    assert card.destroyed
+    assert card.detached
 
 
 def test_async_sniffer_starts_and_stops(card: FakeCard, socket: NtzcSocket) -> None:
@@ -142,7 +142,8 @@ def test_the_filter_is_scapys_arguments_and_exceptions_together(
 ) -> None:
     with NtzcSocket("card", filter="port 53", type=0x800) as socket:
         assert socket.tap.filter == "(port 53) and ether proto 0x800"
-    card.destroyed = False
+    del socket
+    card.destroyed = card.detached = False
     monkeypatch.setattr(conf, "except_filter", "port 22")
     with NtzcSocket("card") as socket:
         assert socket.tap.filter == "not (port 22)"
@@ -170,3 +171,10 @@ def test_a_closed_socket_reads_and_writes_nothing(card: FakeCard) -> None:
             socket.recv_raw()
     with pytest.raises(pyntzc.ClosedError):
         NtzcSocket(tap=tap)
+
+
+def test_what_would_have_no_effect_on_a_tap_that_is_open_is_refused(card: FakeCard) -> None:
+    with pyntzc.open("card") as tap:
+        for useless in ({"filter": "arp"}, {"promisc": True}, {"type": 0x800}, {"ring_size": 64}):
+            with pytest.raises(ValueError, match="open already"):
+                NtzcSocket(tap=tap, **useless)

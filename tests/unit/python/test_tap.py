@@ -35,6 +35,15 @@ def in_thread(work: Callable[[], object]) -> tuple[threading.Thread, list[BaseEx
     return thread, errors
 
 
+def until_it_looked(card: FakeCard) -> None:
+    """Wait until a thread has found nothing, and a moment longer, in which it falls asleep."""
+    deadline = time.monotonic() + SOON_S
+    while "peek" not in card.calls:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    time.sleep(0.01)
+
+
 def test_it_tells_what_it_is_attached_to(card: FakeCard) -> None:
     with pyntzc.open("card") as tap:
         assert (tap.queues, tap.ring_size, tap.quota) == ((0, 1), 64, 32)
@@ -54,16 +63,20 @@ def test_recv_waits_no_longer_than_it_is_told(card: FakeCard) -> None:
 
 def test_recv_ends_when_a_packet_comes(card: FakeCard) -> None:
     with pyntzc.open("card") as tap:
-        thread, errors = in_thread(lambda: tap.recv(timeout_s=SOON_S)[0].data == FRAME)
+        got: list[bytes] = []
+        thread, errors = in_thread(lambda: got.append(bytes(tap.recv(timeout_s=SOON_S)[0])))
+        until_it_looked(card)
         card.deliver(FRAME)
         thread.join(SOON_S)
         assert not thread.is_alive()
         assert not errors
+        assert got == [FRAME]
 
 
 def test_close_ends_a_recv_that_waits_in_another_thread(card: FakeCard) -> None:
     tap = pyntzc.open("card")
     thread, errors = in_thread(tap.recv)
+    until_it_looked(card)
     tap.close()
     thread.join(SOON_S)
     assert not thread.is_alive()

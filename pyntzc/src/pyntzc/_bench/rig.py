@@ -277,14 +277,18 @@ class Reflected:
     sent: int
 
 
-def reflect(port: Port, wanted: Callable[[], bool]) -> Reflected:
+def reflect(
+    port: Port, wanted: Callable[[], bool], *, ring_size: int = 0, busy_poll_us: int = 0
+) -> Reflected:
     """Send every test frame back through the card that it came in by, until not *wanted*.
 
-    It goes as it came, by reference. Raises InterfaceDownError, PortGoneError, NtzcError.
+    It goes as it came, by reference; the rest is as in :class:`Wiring`. Raises
+    InterfaceDownError, PortGoneError, NtzcError.
     """
     check_ready(port)
     meter = _create(_REFLECTOR)
-    with open_tap(port, filter=_TEST_FRAMES) as tap, ThreadPoolExecutor(1) as workers:
+    opened = open_tap(port, filter=_TEST_FRAMES, ring_size=ring_size, busy_poll_us=busy_poll_us)
+    with opened as tap, ThreadPoolExecutor(1) as workers:
         tap._tx_setup()  # with it comes the transmit ring
         job = workers.submit(lib.ntzc_meter_reflect, meter, tap._tap)
         try:

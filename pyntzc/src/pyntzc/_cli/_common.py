@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import click
 
-from pyntzc import NtzcOSError, TapStats
+import pyntzc
+from pyntzc import NtzcOSError, Port, Tap, TapStats
 
 TICK_S = 0.2
 """How long a loop waits before it looks whether it is to end."""
@@ -55,6 +57,14 @@ def explain(error: Exception) -> str:
     if isinstance(error, NtzcOSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
+
+
+def open_tap(port: Port, words: Sequence[str], **options: Any) -> Tap:
+    """Open a tap on *port* that is filtered by *words*; *options* are :func:`pyntzc.open`'s."""
+    try:
+        return pyntzc.open(port, filter=" ".join(words) or None, **options)
+    except ValueError as error:  # the kernel's refusal as well
+        raise click.UsageError(explain(error)) from error
 
 
 def losses(stats: TapStats) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from pyntzc import NtzcError, Port
 from pyntzc._bench import suite
@@ -27,6 +28,7 @@ _SIZES = "64,128,256,512,1024,1280,1518,9018"
 _LEAST_BYTES = 64
 _MOST_BYTES = 16384
 _UNITS_NS = {"": NS_PER_S, "ms": 1_000_000, "s": NS_PER_S, "m": 60 * NS_PER_S}
+_OF_A_REFLECTOR = {"ifaces", "as_reflector", "ring_size", "busy_poll_us"}
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 
 
@@ -265,10 +267,18 @@ def _bench(
             save()
 
 
-def _reflect(name: str, stop: Stop) -> None:
-    port = Port.find(name)
+def _reflect(ifaces: tuple[str, ...], stop: Stop) -> None:
+    context = click.get_current_context()
+    if len(ifaces) != 1:
+        raise click.UsageError("--reflect takes one card")
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        if given and option.name not in _OF_A_REFLECTOR:
+            raise click.UsageError(f"{option.opts[0]} is for the end that measures")
+    port = Port.find(ifaces[0])
     note(f"sending test frames back through {port.name}; Ctrl-C ends it")
-    done = reflect(port, lambda: not stop)
+    chosen = {name: context.params[name] for name in ("ring_size", "busy_poll_us")}
+    done = reflect(port, lambda: not stop, **chosen)
     note(
         f"{done.received} test frames came in, {done.sent} were sent back, "
         f"{done.received - done.sent} could not be"
@@ -404,7 +414,7 @@ def _reflect(name: str, stop: Stop) -> None:
     "--reflect",
     "as_reflector",
     is_flag=True,
-    help="Be the far end: send every test frame back by reference.",
+    help="Be the far end: send every test frame back by reference. Takes --ring, --busy-poll.",
 )
 def command(
     ifaces: tuple[str, ...],
@@ -424,9 +434,7 @@ def command(
     """
     with stop_on_signals() as stop:
         if as_reflector:
-            if len(ifaces) != 1:
-                raise click.UsageError("--reflect takes one card")
-            _reflect(ifaces[0], stop)
+            _reflect(ifaces, stop)
             return
         tx, rx = _find(ifaces)
         names = {"trial_ns", "burst_ns", "repeats", "step_percent"}

@@ -15,9 +15,9 @@ from pyntzc import Batch, Port, Tap, Target
 from pyntzc._cli._common import (
     TICK_S,
     Stop,
-    explain,
     losses,
     note,
+    open_tap,
     progress,
     stop_on_signals,
 )
@@ -127,13 +127,6 @@ def _run(ways: tuple[_Way, _Way], stop: Stop, duration_s: float | None) -> None:
             poller.poll(left * 1000)
 
 
-def _open(stack: ExitStack, port: Port, wanted: str | None, ring: int, quota: int) -> Tap:
-    try:
-        return stack.enter_context(pyntzc.open(port, filter=wanted, ring_size=ring, quota=quota))
-    except ValueError as error:  # the kernel's refusal as well
-        raise click.UsageError(explain(error)) from error
-
-
 def _warn_of_lengths(a: Tap, b: Tap) -> None:
     if a.frame_max != b.frame_max:
         small = min((a, b), key=lambda tap: tap.frame_max)
@@ -177,10 +170,12 @@ def command(
         raise click.UsageError(
             f"{a} and {b} are the same card: a bridge joins two; 'ntzc list' shows them"
         )
-    wanted = " ".join(words) or None
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
-        taps = [_open(stack, port, wanted, ring, quota) for port in ports]
+        taps = [
+            stack.enter_context(open_tap(port, words, ring_size=ring, quota=quota))
+            for port in ports
+        ]
         ways = (
             _Way(taps[0], taps[0].add_target(ports[1])),
             _Way(taps[1], taps[1].add_target(ports[0])),

@@ -15,7 +15,7 @@ import click
 
 import pyntzc
 from pyntzc import Batch, Packet, Port, Tap
-from pyntzc._cli._common import TICK_S, Stop, explain, losses, note, progress, stop_on_signals
+from pyntzc._cli._common import TICK_S, Stop, losses, note, open_tap, progress, stop_on_signals
 
 
 def _text_line() -> Callable[[Packet], str]:
@@ -72,6 +72,16 @@ class _Capture:
 
     def run(self, stop: Stop, count: int | None, duration_s: float | None) -> None:
         """Go on until there are enough, the time is up, or told to stop."""
+        try:
+            self._run(stop, count, duration_s)
+        except OSError as error:
+            if not isinstance(error, pyntzc.NtzcError):
+                self._writer = None  # it failed: what would follow lies in half a packet
+            raise
+        finally:  # also when the card goes: what came before is worth something
+            self._tell()
+
+    def _run(self, stop: Stop, count: int | None, duration_s: float | None) -> None:
         end = None if duration_s is None else time.monotonic() + duration_s
         with progress(self._line is None, self._describe) as update:
             while not stop and self.taken != count:
@@ -82,6 +92,21 @@ class _Capture:
                 with self._tap.recv(room, left) as batch:
                     self._hand_on(batch)
                 update()
+
+    def _tell(self) -> None:
+        stats = self._tap.stats()
+        note(
+            f"{self.taken} packets captured; received {stats.received}, "
+            f"filtered {stats.filtered}, {losses(stats)}; the card missed {stats.missed}"
+        )
+        if self._writer is not None:
+            self._writer.write_statistics(
+                time.time_ns(),
+                received=stats.received + stats.lost + stats.filtered,
+                filtered=stats.received + stats.lost,
+                dropped_card=stats.missed,
+                dropped_tap=stats.lost,
+            )
 
     def _describe(self) -> str:
         return f"{self.taken} packets; {losses(self._tap.stats())}"
@@ -155,51 +180,30 @@ def command(
     A line a packet: its time, its length in bytes without FCS, and what it is. The last
     line, on standard error, tells what was received and what was lost, by cause.
     """
-    port = Port.find(iface)
     to_stdout = path is not None and str(path) == "-"
+    if as_json and (quiet or to_stdout):
+        raise click.UsageError("--json prints lines: leave out -q, and do not write to '-'")
+    port = Port.find(iface)
     # all that takes time to import comes before the tap, where packets would wait
     line = None
     if not quiet and not to_stdout:
         line = _json_line() if as_json else _text_line()
     if path is not None:
         from pyntzc._pcapng import Writer
-    try:
-        opened = pyntzc.open(
-            port,
-            filter=" ".join(words) or None,
-            queues=queues or None,
-            ring_size=ring,
-            quota=quota,
-            fanout=fanout,
-            host=host,
-            promisc=not no_promisc,
-        )
-    except ValueError as error:  # the kernel's refusal as well
-        raise click.UsageError(explain(error)) from error
+    opened = open_tap(
+        port,
+        words,
+        queues=queues or None,
+        ring_size=ring,
+        quota=quota,
+        fanout=fanout,
+        host=host,
+        promisc=not no_promisc,
+    )
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
         tap = stack.enter_context(opened)
         writer = None
         if path is not None:
             writer = Writer(_open_file(path, stack), interface=tap.interface, mac=port.mac)
-        capture = _Capture(tap, line, writer)
-        try:
-            capture.run(stop, count, duration_s)
-        except OSError as error:
-            if not isinstance(error, pyntzc.NtzcError):
-                writer = None  # it cannot be written to: what would follow lies in half a packet
-            raise
-        finally:  # also when the card goes: what came before is worth something
-            stats = tap.stats()
-            note(
-                f"{capture.taken} packets captured; received {stats.received}, "
-                f"filtered {stats.filtered}, {losses(stats)}; the card missed {stats.missed}"
-            )
-            if writer is not None:
-                writer.write_statistics(
-                    time.time_ns(),
-                    received=stats.received + stats.lost + stats.filtered,
-                    filtered=stats.received + stats.lost,
-                    dropped_card=stats.missed,
-                    dropped_tap=stats.lost,
-                )
+        _Capture(tap, line, writer).run(stop, count, duration_s)

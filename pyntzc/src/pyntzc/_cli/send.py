@@ -13,11 +13,11 @@ import click
 import pyntzc
 from pyntzc import NtzcError, Tap
 from pyntzc._cli._common import TICK_S, Stop, note, progress, stop_on_signals
+from pyntzc._libntzc import lib
 from pyntzc._pcapng import read
 
 _BATCH = 64
 _DRAIN_S = 5.0
-_MIN_FRAME = 14
 
 
 class _Source:
@@ -33,15 +33,15 @@ class _Source:
         while True:
             found = 0
             for data, orig_len in read(self._path):
-                if len(data) < orig_len or not _MIN_FRAME <= len(data) <= self._frame_max:
+                if len(data) < orig_len or not lib.NTZC_MIN_FRAME <= len(data) <= self._frame_max:
                     self.skipped += 1
                     continue
                 found += 1
                 yield data
             if not found:
                 raise NtzcError(
-                    f"{self._path}: no whole frame of {_MIN_FRAME} to {self._frame_max} bytes "
-                    f"({self.skipped} others)"
+                    f"{self._path}: no whole frame of {lib.NTZC_MIN_FRAME} to {self._frame_max} "
+                    f"bytes ({self.skipped} others)"
                 )
             if not again:
                 return

@@ -74,6 +74,8 @@ def command(
     that it lost because its ring was full, its quota used up, or the pool empty, those that
     the card missed, and those that it holds, with the age of the oldest.
     """
+    if count is not None and interval_s is None:
+        raise click.UsageError("-c counts what -i prints: give an interval, too")
     left = count if interval_s is not None else 1
     with Device() as device, stop_on_signals() as stop:
         while not stop:
