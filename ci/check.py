@@ -9,18 +9,14 @@ from ci.side_by_side import Part, run, tests
 
 PYTHON = "tests/unit/python"
 
-# Where a test's own timeout does not end it, as its exception came where none is heeded: tell
-# what hangs, and end. Longer than pyproject.toml's timeout.
-_STUCK = ("-o", "faulthandler_timeout=660", "-o", "faulthandler_exit_on_timeout=true")
-
 
 def main(*words: str) -> int:
     """Run it all, with *words* for pytest; return the worst status."""
     return run(
         [
-            tests("unit tests", "-q", *_STUCK, "tests/unit", f"--ignore={PYTHON}", *words),
+            tests("unit tests", "-q", "tests/unit", f"--ignore={PYTHON}", *words),
             Part("lint", ["-m", "ci.lint"]),
-            tests("unit tests of pyntzc", "-q", *_STUCK, PYTHON, *words),
+            tests("unit tests of pyntzc", "-q", PYTHON, *words),
         ],
         some_may_be_empty=True,
     )

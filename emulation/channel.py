@@ -185,30 +185,42 @@ class Channel:
         return head, payload
 
     def _read(self) -> None:
+        try:
+            self._read_all()
+        finally:  # also when a message cannot be made sense of: nobody shall wait for more
+            with self._changed:
+                self._lost = True
+                self._changed.notify_all()
+            self._on_lost()
+
+    def _read_all(self) -> None:
         decoder = protocol.Decoder()
         while True:
             try:
                 data = self._port.recv(1 << 20)
             except OSError:
-                data = b""
+                return
             messages = decoder.feed(data)
             with self._changed:
                 for head, payload in messages:
                     self._file(head, payload)
-                self._lost = not data
                 self._changed.notify_all()
             if not data:
-                self._on_lost()
                 return
 
     def _file(self, head: dict[str, Any], payload: bytes) -> None:
         event = head["event"]
+        # one whose start took too long is not known any more
+        process = self._processes.get(head.get("id", -1))
         if event == "ready":
             self._ready = True
         elif event == "output":
-            self._processes[head["id"]].take_output(head["stream"], payload)
+            if process:
+                process.take_output(head["stream"], payload)
         elif event == "exit":
-            self._processes.pop(head["id"]).returncode = head["status"]
+            if process:
+                del self._processes[head["id"]]
+                process.returncode = head["status"]
         else:
             self._replies[head["id"]] = (head, payload)
 

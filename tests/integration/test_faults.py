@@ -37,8 +37,6 @@ class Load:
         self._changed = threading.Condition()
         program: list[str | Path] = [guestc.build("load"), bench.near, bench.peer]
         self._process = bench.vm.spawn(program, on_output=self._take)
-        self.wait("attached")
-        self.wait("moving")
 
     def _take(self, stream: str, data: bytes) -> None:
         with self._changed:
@@ -57,15 +55,16 @@ class Load:
         """Wait until it has said *word* that many times."""
         with self._changed:
             came = self._changed.wait_for(
-                lambda: self._words.count(word) >= count or self._errors, timeout_s
+                lambda: self._words.count(word) >= count or self._errors,
+                timeout_s * self.bench.vm.kernel.pace,
             )
         state = self.bench.vm.run(["ip", "-s", "link"]).stdout if not came else ""
         said = f"{self._words[-3:]} {self._errors.decode()}"
         assert came and not self._errors, f"no {word}: {said}\n{state}"
 
     def wait_moving(self) -> None:
-        """Wait until more frames have come."""
-        self.wait("moving", self.count("moving") + 1)
+        """Wait until more frames have come: not what it had said of those before."""
+        self.wait("moving", self.count("moving") + 2)
 
     def wait_again(self, lives: int) -> None:
         """Wait until it has outlived that many cards, and works with the next."""
@@ -87,6 +86,8 @@ class Load:
 def load(bench: Bench) -> Iterator[Load]:
     load = Load(bench)
     try:
+        load.wait("attached")
+        load.wait("moving")
         yield load
         load.end()
     finally:
@@ -233,7 +234,7 @@ def test_a_card_that_does_not_come_back_after_a_fatal_error_ends_its_taps(
     slot = ["setpci", "-s", bench.vm.root_port(CARD), "CAP_EXP+18.w"]
     control = bench.vm.run(slot).stdout.strip()
     inject(bench, "DLP", "recovery failed")
-    load.wait("gone", timeout_s=120 * bench.vm.kernel.pace)
+    load.wait("gone", timeout_s=120)
     # the port was reset, too, and has forgotten that cards are plugged
     slot[-1] += f"={control}"
     bench.vm.run(slot)
@@ -298,5 +299,4 @@ def test_interrupts_masked_behind_the_drivers_back_only_delay(bench: Bench, load
     for _ in range(3):
         for register in (EIMC, IMC):
             poke(f"{device(bench)}/resource0", register, 0xFFFFFFFF)
-        load.wait_moving()
         load.wait_moving()

@@ -237,7 +237,7 @@ def test_a_wait_for_a_buffer_ends_when_another_card_gives_one_back(bench: Bench)
     assert tap.submit(*ready) == len(ready)
     waiter = bench.vm.guest.modules["bridgewait"].Reserve(tap)
     try:
-        assert waiter.waits()
+        bench.vm.wait_until(waiter.sleeps, 10, "the wait for a buffer")
         bench.vm.wait_until(lambda: tap.stats()["tx_in_flight"] == 0, 60, "the reset")
         bench.vm.wait_until(lambda: not waiter.waits(), 10, "the buffer")
     finally:

@@ -17,11 +17,13 @@ def simple(bench: Bench, request: pytest.FixtureRequest) -> Iterator[str]:
     """The driver loaded with another kind of interrupts; as ever again afterwards."""
     driver = next(path for path in bench.modules if path.stem == "ntzc_igb")
     bench.vm.run(["rmmod", "ntzc_igb"])
-    bench.vm.run(["insmod", driver, f"interrupts={request.param}"])
-    bench.load()
-    yield request.param
-    bench.vm.run(["rmmod", "ntzc_igb"])
-    bench.load()
+    try:
+        bench.vm.run(["insmod", driver, f"interrupts={request.param}"])
+        bench.load()
+        yield request.param
+    finally:
+        bench.vm.run(["rmmod", "ntzc_igb"], check=False)
+        bench.load()
 
 
 def exchange(bench: Bench, tap: Any, start: int, count: int) -> None:

@@ -223,6 +223,7 @@ def assert_role(tap: Mapping[str, Any], offered: int) -> None:
             assert (tap["first"], tap["next"]) == (0, QUOTA), tap
 
 
+@pytest.mark.timeout(1800)
 def test_fast_taps_among_64_lose_nothing_and_all_accounts_add_up(
     administered: Bench, start: Start, kernel: str
 ) -> None:

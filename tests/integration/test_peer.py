@@ -21,7 +21,8 @@ def socket(bench: Bench) -> Iterator[Any]:
 
 
 def sizes(count: int) -> list[int]:
-    return [random.Random(4).randrange(60, 1515) for _ in range(count)]
+    some = random.Random(4)
+    return [some.randrange(60, 1515) for _ in range(count)]
 
 
 def test_frames_from_the_stock_driver_are_captured_byte_for_byte(bench: Bench, socket: Any) -> None:

@@ -13,7 +13,7 @@ from .conftest import Bench
 pytestmark = pytest.mark.races
 
 
-def race(bench: Bench, which: str, rounds: int, timeout_s: float = 120) -> None:
+def race(bench: Bench, which: str, rounds: int, timeout_s: float = 400) -> None:
     """Run a race; a broken rule is an error of its own words."""
     program = guestc.build("races")
     before = bench.port_stats(bench.near)

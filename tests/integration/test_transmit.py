@@ -226,8 +226,10 @@ def test_sending_while_the_interface_is_down_is_refused_and_nothing_is_lost(
     (desc,) = sender.reserve(1)
     full = sender.fill(desc, frame(1))
     bench.vm.run(["ip", "link", "set", bench.iface, "down"])
-    assert refused(sender.submit, full) == errno.ENETDOWN
-    bench.vm.run(["ip", "link", "set", bench.iface, "up"])
+    try:
+        assert refused(sender.submit, full) == errno.ENETDOWN
+    finally:
+        bench.vm.run(["ip", "link", "set", bench.iface, "up"])
     bench.vm.wait_carrier(0)
     assert sender.submit(full) == 1
     assert bench.wire.recv(10) == frame(1)

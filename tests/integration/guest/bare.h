@@ -52,6 +52,14 @@ static inline uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* What a usual kernel does in @ms may take so long here: see emulation/pace.py */
+static inline int patience_ms(int ms)
+{
+	const char *pace = getenv("NTZC_PACE");
+
+	return pace ? (int)(ms * atof(pace)) : ms;
+}
+
 struct tap {
 	int fd;
 	struct ntzc_attach about;

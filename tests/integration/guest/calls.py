@@ -200,12 +200,15 @@ def interrupted(name: str, peer: str) -> None:
             os.set_blocking(tap.fd, True)
             every = tap.reserve(4)
             for call, *args in ((os.read, tap.fd, 64), (tap.reserve, 1)):
-                signal.setitimer(signal.ITIMER_REAL, 0.05)
                 try:
+                    # again and again: the first may come before it waits
+                    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
                     call(*args)
                     raise AssertionError("it did not wait")
                 except _InterruptedError:
                     pass
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
             assert tap.release(*(d[HANDLE] for d in every)) == 4
             neighbour.send(5)
             (desc,) = ours(tap, 1)
@@ -232,6 +235,7 @@ def stopped(name: str, peer: str) -> None:
         return numbers
 
     child = Child(reads)
+    os.close(ready[1])
     os.read(ready[0], 1)
     for number in range(0, 40, 2):
         os.kill(child.pid, signal.SIGSTOP)
@@ -241,8 +245,7 @@ def stopped(name: str, peer: str) -> None:
         os.waitpid(child.pid, os.WCONTINUED)
         neighbour.send(number + 1)
     assert child.result() == [*range(40)]
-    for fd in ready:
-        os.close(fd)
+    os.close(ready[0])
     neighbour.close()
 
 

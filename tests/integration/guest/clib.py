@@ -10,6 +10,10 @@ from typing import Any
 import abi
 import frames
 
+from emulation.pace import patience
+
+PATIENCE_MS = round(patience(10) * 1000)
+
 AUTO, CALLS, RINGS = range(3)
 
 
@@ -111,7 +115,7 @@ class Tap:
         "handles" (peek, and release by handle).
         """
         while count:
-            descs, n = (self.peek if how in ("peek", "handles") else self.view)(batch, 10_000)
+            descs, n = (self.peek if how in ("peek", "handles") else self.view)(batch, PATIENCE_MS)
             if not n:
                 return f"frame {start} did not come"
             for i in range(n):
@@ -151,24 +155,24 @@ class Tap:
         memory = 0
         while count:
             descs = (Desc * 64)()
-            n = self.call("reserve", descs, min(count, 64), 5000)
+            n = self.call("reserve", descs, min(count, 64), PATIENCE_MS)
             memory = memory or c.cast(self._tap, c.POINTER(c.c_void_p))[1]
             for i in range(n):
                 data = frames.frame(start + i)
                 c.memmove(memory + descs[i].offset, data, len(data))
                 descs[i].len = len(data)
                 descs[i].queue = target
-            assert self.call("submit", descs, n, 5000) == n
+            assert self.call("submit", descs, n, PATIENCE_MS) == n
             start += n
             count -= n
-        self.call("drain", 5000)
+        self.call("drain", PATIENCE_MS)
 
     def send_in_views(self, start: int, count: int) -> None:
         """As :meth:`send`, with descriptors written where they lie; some are left for later."""
         memory = c.cast(self._tap, c.POINTER(c.c_void_p))[1]
         while count:
             descs = _Descs()
-            n = self.call("tx_view", c.byref(descs), 64, 5000)
+            n = self.call("tx_view", c.byref(descs), 64, PATIENCE_MS)
             n = min(n - n // 8, count)
             for i in range(n):
                 data = frames.frame(start + i)
@@ -177,26 +181,26 @@ class Tap:
             assert self.call("tx_done", n) == n
             start += n
             count -= n
-        self.call("drain", 5000)
+        self.call("drain", PATIENCE_MS)
 
     def forward(self, count: int, target: int) -> None:
         """Forward *count* frames that come in, as they are viewed."""
         while count:
-            descs, n = self.view(64, 10_000)
+            descs, n = self.view(64, PATIENCE_MS)
             assert n
-            assert self.call("forward", descs, n, target, 5000) == n
+            assert self.call("forward", descs, n, target, PATIENCE_MS) == n
             assert self.call("take", descs, n) == n
             count -= n
 
     def copy_back(self, at: int, data: bytes) -> None:
         """Copy the next frame, put *data* in it at *at*, and send it."""
-        descs, n = self.view(1, 10_000)
+        descs, n = self.view(1, PATIENCE_MS)
         assert n
         copy = Desc()
-        self.call("copy", descs, c.byref(copy), 5000)
+        self.call("copy", descs, c.byref(copy), PATIENCE_MS)
         assert self._bytes(copy, tx=True) == self._bytes(descs[0])
         assert self.call("done", descs, 1) == 1
         memory = c.cast(self._tap, c.POINTER(c.c_void_p))[1]
         c.memmove(memory + copy.offset + at, data, len(data))
-        assert self.call("submit", c.byref(copy), 1, 5000) == 1
-        self.call("drain", 5000)
+        assert self.call("submit", c.byref(copy), 1, PATIENCE_MS) == 1
+        self.call("drain", PATIENCE_MS)

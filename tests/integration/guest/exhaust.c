@@ -17,7 +17,7 @@
 
 #define TX_BUFS		64
 #define BURST		32
-#define PATIENCE_MS	20000
+#define PATIENCE_MS	patience_ms(20000)
 #define MOST		4096	/* buffers of the pool */
 
 static unsigned int most;

@@ -18,8 +18,8 @@
 
 #define BATCH		32
 #define TX_BUFS		64
-#define MOST_US		8000	/* of a child's life after its first word */
-#define PATIENCE_MS	20000
+#define MOST_US		(8u * (unsigned int)patience_ms(1000))	/* of a child's life after its first word */
+#define PATIENCE_MS	patience_ms(20000)
 
 enum part { OPENING, MAPPING, READING, HOLDING, SENDING, WAITING, ASKING, PARTS };
 

@@ -19,7 +19,7 @@
 #define BATCH		32
 #define KEPT		16
 #define TX_BUFS		64
-#define PATIENCE_MS	60000
+#define PATIENCE_MS	patience_ms(60000)
 #define STEP		512	/* frames between two lines of progress */
 
 static const char *ours, *peer;

@@ -111,6 +111,7 @@ def forks(name: str, peer: str) -> None:
             os._exit(0)
 
     process = Child(parent)
+    os.close(ready[1])
     (pid,) = struct.unpack("=I", os.read(ready[0], 4))
     assert process.ended() == 0
     for fd in parent_gone:
@@ -120,8 +121,8 @@ def forks(name: str, peer: str) -> None:
         assert n_taps(name) == 1
     finally:
         os.kill(pid, signal.SIGKILL)
-    for fd in ready:
-        os.close(fd)
+    wait_for(lambda: n_taps(name) == 0, "its tap's end")
+    os.close(ready[0])
     neighbour.close()
 
 

@@ -14,7 +14,7 @@
 #include "bare.h"
 
 #define BATCH		64
-#define PATIENCE_MS	20000
+#define PATIENCE_MS	patience_ms(20000)
 #define LOST		"no frame came: a wake-up was lost"
 
 static const char *ours, *peer;
@@ -314,6 +314,7 @@ static void *close_it(void *argument)
 static void close_while_polled(void)
 {
 	int socket = neighbour_open(peer);
+	bool kept = false;
 	unsigned int i;
 
 	for (i = 0; i < rounds; i++) {
@@ -332,8 +333,10 @@ static void close_while_polled(void)
 		meet(0);
 		n = poll(&p, 1, PATIENCE_MS);
 		must(n == 1 && (p.revents == POLLIN || p.revents == POLLNVAL));
+		kept |= p.revents == POLLIN;
 		join(closer);
 	}
+	must(kept);
 }
 
 /* ---- holders on all processors ---- */
