@@ -12,7 +12,7 @@
  *   netdev.c, ethtool.c   what people type
  *
  * Locks, outermost first:
- *   RTNL             starting, stopping and configuring; igb->started
+ *   RTNL             starting, stopping and configuring; igb->started, CTRL_EXT
  *   igb->hw_lock     MDIC and NVM cycles, the semaphores, changes to CTRL
  *   netif_addr_lock  RCTL and the filters
  *   igb->stats_lock  the counters and the reading of their registers
@@ -189,7 +189,7 @@ struct ntzc_igb_link {
  * @opened: rings have memory, interrupts have handlers; under RTNL
  * @wanted: the core has called ops->start; under RTNL
  * @started: the card runs; under RTNL
- * @attached: taps find the card; ended by remove, or by the reset work
+ * @attached: taps find the card; the reset work ends it for one that is lost
  * @dying: remove has begun
  * @rx_on: RCTL may enable reception; under netif_addr_lock
  * @mta: as the card has it; under netif_addr_lock

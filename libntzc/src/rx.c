@@ -117,6 +117,17 @@ static void ntzc_rxq_wake(struct ntzc_tap *tap, struct ntzc_rxq *q)
 		ntzc_kick(tap);
 }
 
+static int ntzc_write_handles(struct ntzc_tap *tap, const __u32 *handles, unsigned int n)
+{
+	ssize_t put;
+
+	n = ntzc_min(n, NTZC_MAX_CALL);
+	if (!n)
+		return 0;
+	put = write(tap->fd, handles, n * sizeof(*handles));
+	return put < 0 ? -errno : (int)((size_t)put / sizeof(*handles));
+}
+
 /* One write(2) a part. Return: as ntzc_tap_release(). */
 static int ntzc_write(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned int n)
 {
@@ -127,7 +138,7 @@ static int ntzc_write(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsig
 	while (done < n) {
 		part = ntzc_min(n - done, NTZC_GATHER);
 		ntzc_gather(handles, descs + done, part);
-		put = ntzc_tap_release(tap, handles, part);
+		put = ntzc_write_handles(tap, handles, part);
 		if (put < 0)
 			return done ? (int)done : put;
 		done += (unsigned int)put;
@@ -371,17 +382,9 @@ int ntzc_tap_take(struct ntzc_tap *tap, const struct ntzc_desc *descs, unsigned 
 
 int ntzc_tap_release(struct ntzc_tap *tap, const __u32 *handles, unsigned int n)
 {
-	ssize_t bytes;
-	int put, i;
+	int put = ntzc_write_handles(tap, handles, n), i;
 
-	n = ntzc_min(n, NTZC_MAX_CALL);
-	if (!n)
-		return 0;
-	bytes = write(tap->fd, handles, n * sizeof(*handles));
-	if (bytes < 0)
-		return -errno;
-	put = (int)((size_t)bytes / sizeof(*handles));
-	for (i = 0; i < put; i++)
+	for (i = 0; ntzc_txq_is_open(tap) && i < put; i++)
 		if (handles[i] & NTZC_HANDLE_TX)
 			ntzc_txq_forget(tap, handles[i]);
 	return put;

@@ -35,7 +35,8 @@
  *   ENOBUFS    no transmit buffer is free, and the file is O_NONBLOCK
  *   ESTALE     a handle that this tap does not hold
  *   EINVAL     a malformed argument
- *   EFAULT     a bad address
+ *   EFAULT     a bad address; where the answer could not be written, what ATTACH,
+ *              TX_SETUP and TX_TARGET did stays done
  *   ENODEV     the card is gone, for ever on this file
  *   ENETDOWN   transmit while the interface is down
  *   ENOTCONN   the tap is not attached
