@@ -200,7 +200,7 @@ def which(request: pytest.FixtureRequest) -> str:
 def losses(which: str, done: Completed) -> list[int]:
     """What a bridge said it had not forwarded."""
     if which == "c":
-        lines = [line for line in done.stdout.splitlines() if line.startswith("bridge:")]
+        lines = [line for line in done.stdout.splitlines() if line.startswith("ntzc-bridge:")]
         assert len(lines) == 2
         return [int(word.strip(",")) for line in lines for word in line.split()[-3::2]]
     ways = [json.loads(line) for line in done.stdout.splitlines()]
