@@ -116,7 +116,8 @@ class VM:
         )
         check(self._machine)
         self._pythonpath = [str(path) for path in pythonpath]
-        self._boot_timeout_s = boot_timeout_s
+        # each processor has its own work to do in a boot, and the host may have two
+        self._boot_timeout_s = boot_timeout_s * max(1, self._machine.cpus / 2)
         self._closing = False
         self._dead = threading.Event()
         self._log: list[str] = []

@@ -50,14 +50,19 @@ static void ntzc_rx_keep_rest(struct ntzc_queue *q, struct m_buf **m, unsigned i
 	ntzc_rx_keep(q, rest, n_rest);
 }
 
+/* Whether another refill like the last could leave others without buffers */
+static bool ntzc_rx_runs_low(const struct ntzc_queue *q)
+{
+	return READ_ONCE(q->port->rx_pool->n_free) < q->wanted + NTZC_BATCH;
+}
+
 /*
  * Whether what waits in a release ring is wanted back, all of it: else what the
  * next refill can use is enough, and the ring a good place for the rest.
  */
 static bool ntzc_rx_presses(const struct ntzc_queue *q, const struct ntzc_chan *c)
 {
-	return c->prod - READ_ONCE(c->released) + NTZC_BATCH > c->quota ||
-	       READ_ONCE(q->port->rx_pool->n_free) < q->wanted + NTZC_BATCH;
+	return c->prod - READ_ONCE(c->released) + NTZC_BATCH > c->quota || ntzc_rx_runs_low(q);
 }
 
 static void ntzc_rx_reclaim_chan(struct ntzc_queue *q, struct ntzc_chan *c)
@@ -66,7 +71,7 @@ static void ntzc_rx_reclaim_chan(struct ntzc_queue *q, struct ntzc_chan *c)
 	struct m_buf *done[NTZC_BATCH] __uninitialized;
 
 	/* when the pool runs low all goes there: this queue's next refill may be long in coming */
-	room = READ_ONCE(q->port->rx_pool->n_free) < q->wanted + NTZC_BATCH ? 0 :
+	room = ntzc_rx_runs_low(q) ? 0 :
 	       min_t(unsigned int, NTZC_SPARE - q->n_spare, NTZC_BATCH);
 	spin_lock(&c->tap->hold_lock);
 	q->n_spare += ntzc_chan_reclaim(c, &q->spare[q->n_spare], room);

@@ -163,11 +163,11 @@ static irqreturn_t ntzc_igb_irq_single(int irq, void *data)
 
 	/* read, a cause is cleared: heed it also if it was masked, and somebody else asserted */
 	if (unlikely(READ_ONCE(igb->gone)) || !(icr & (IGB_INT_ASSERTED | NTZC_IGB_ALL_CAUSES)))
-		return ours ? IRQ_HANDLED : IRQ_NONE;
+		return IRQ_RETVAL(ours);
 	ntzc_igb_wr(igb, IGB_IMC, NTZC_IGB_ALL_CAUSES);
 	ntzc_igb_irq_causes(igb, icr);
 	napi_schedule_irqoff(&igb->vectors[0].napi);
-	return ours ? IRQ_HANDLED : IRQ_NONE;
+	return IRQ_RETVAL(ours);
 }
 
 /**

@@ -70,17 +70,28 @@ static __u32 *ntzc_txq_slot(struct ntzc_tap *tap, __u32 offset)
 	return index < tap->tx.n_bufs ? &tap->txq.reserved[index] : NULL;
 }
 
+/* The place of a buffer that is reserved under this handle, wherever it lies, or NULL */
+static __u32 *ntzc_txq_find(struct ntzc_tap *tap, __u32 handle)
+{
+	__u32 i;
+
+	for (i = 0; i < tap->tx.n_bufs; i++)
+		if (tap->txq.reserved[i] == handle)
+			return &tap->txq.reserved[i];
+	return NULL;
+}
+
 void ntzc_txq_forget(struct ntzc_tap *tap, __u32 handle)
 {
 	struct ntzc_txq *q = &tap->txq;
-	__u32 i;
+	__u32 *slot;
 
 	if (!ntzc_txq_is_open(tap))
 		return;
 	ntzc_lock(&q->lock);
-	for (i = 0; i < tap->tx.n_bufs; i++)
-		if (q->reserved[i] == handle)
-			q->reserved[i] = 0;
+	slot = ntzc_txq_find(tap, handle);
+	if (slot)
+		*slot = 0;
 	ntzc_unlock(&q->lock);
 }
 
@@ -171,17 +182,6 @@ static __u32 ntzc_txq_frame_max(struct ntzc_tap *tap, __u32 len)
 	return q->frame_max;
 }
 
-/* Reserved, but named with another buffer's offset, or not reserved at all? */
-static int ntzc_txq_misnamed(struct ntzc_tap *tap, __u32 handle)
-{
-	__u32 i;
-
-	for (i = 0; i < tap->tx.n_bufs; i++)
-		if (tap->txq.reserved[i] == handle)
-			return -EINVAL;
-	return -ESTALE;
-}
-
 /*
  * What the kernel would refuse, as far as that can be known here: from the ring
  * nobody would hear of it. Under the lock. Return: 0, -EINVAL or -ESTALE.
@@ -196,7 +196,8 @@ static int ntzc_txq_check(struct ntzc_tap *tap, const struct ntzc_desc *desc)
 		return desc->len > frame_max || desc->offset > tap->attach.rx_bytes ||
 		       desc->len > tap->attach.rx_bytes - desc->offset ? -EINVAL : 0;
 	if (index >= tap->tx.n_bufs || tap->txq.reserved[index] != desc->handle)
-		return ntzc_txq_misnamed(tap, desc->handle);
+		/* reserved, but named with another buffer's offset, or not reserved at all? */
+		return ntzc_txq_find(tap, desc->handle) ? -EINVAL : -ESTALE;
 	if (desc->len < NTZC_MIN_FRAME || desc->len > frame_max ||
 	    need > tap->tx.buf_size - (desc->offset & (tap->tx.buf_size - 1)))
 		return -EINVAL;

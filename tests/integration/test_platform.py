@@ -37,9 +37,7 @@ def test_one_processor_and_more_than_there_are_work(kernel: str, cpus: int) -> N
     """Hostile case 97: 1 and 8 processors; all other tests run on 2."""
     built = modules.build(kernels.fetch(kernel))
     path = [REPOSITORY / "build/python", HERE, HERE / "guest"]
-    # each has its own work to do in a boot, and the host has two
-    boot_timeout_s = 150 * max(1, cpus / 2)
-    with VM(kernel, cards=1, cpus=cpus, pythonpath=path, boot_timeout_s=boot_timeout_s) as vm:
+    with VM(kernel, cards=1, cpus=cpus, pythonpath=path) as vm:
         abi = vm.guest.modules["abi"]
         vm.load_modules(built)
         name = vm.interface(0)

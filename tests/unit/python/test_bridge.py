@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -142,7 +141,7 @@ def test_the_policy_is_read_and_set_by_name(monkeypatch: pytest.MonkeyPatch) -> 
     )
     monkeypatch.setattr("pyntzc._port.lib", fake)
     device = object.__new__(pyntzc.Device)
-    device._device, device._lock = fake, threading.RLock()
+    device._prepare(fake)
     port = pyntzc.Port(**dict.fromkeys(pyntzc.Port._fields, 0) | {"name": "eth1"})  # type: ignore[arg-type]
     assert device.policy(port) == ("copy", 64, 128)
     device.set_policy(port, stack="copy", quota_max=0)

@@ -40,7 +40,7 @@ def test_a_signal_handler_may_close_the_tap_in_the_middle_of_a_call(
 
 def test_a_signal_handler_may_ask_a_device_in_the_middle_of_a_call() -> None:
     device = object.__new__(pyntzc.Device)
-    pyntzc.Device._prepare(device, object())
+    device._prepare(object())
     assert device._call(lambda _: device._call(lambda _: 7)) == 7
     device._device = None
 
