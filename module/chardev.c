@@ -13,6 +13,7 @@
 #include <linux/timekeeping.h>
 #include <linux/uio.h>
 
+#include "compat.h"
 #include "core.h"
 
 static int ntzc_open(struct inode *inode, struct file *file)
@@ -187,7 +188,7 @@ static __poll_t ntzc_poll(struct file *file, poll_table *wait)
 	for (i = 0; i < n; i++)
 		poll_wait(file, &tap->targets[i].queue->tx_wait, wait);
 	if (ntzc_tap_readable(tap) ||
-	    (!poll_does_not_wait(wait) && poll_requested_events(wait) & EPOLLIN &&
+	    (ntzc_poll_waits(wait) && poll_requested_events(wait) & EPOLLIN &&
 	     ntzc_busy_poll(tap)))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (gone)

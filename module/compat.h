@@ -4,6 +4,7 @@
 #define NTZC_COMPAT_H
 
 #include <linux/mm.h>
+#include <linux/poll.h>
 #include <net/busy_poll.h>
 
 /* Poll the NAPI of that number on this processor, once */
@@ -11,6 +12,16 @@ static inline void ntzc_napi_busy_loop(unsigned int id)
 {
 #ifdef CONFIG_NET_RX_BUSY_POLL
 	napi_busy_loop(id, NULL, NULL, false, BUSY_POLL_BUDGET);
+#endif
+}
+
+/* Whether the caller of poll() goes to sleep if nothing is there; 7.x has no name for it */
+static inline bool ntzc_poll_waits(const poll_table *wait)
+{
+#ifdef NTZC_HAVE_POLL_DOES_NOT_WAIT
+	return !poll_does_not_wait(wait);
+#else
+	return wait && wait->_qproc;
 #endif
 }
 

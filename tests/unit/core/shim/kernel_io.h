@@ -45,7 +45,7 @@ bool capable(int cap);
 #define IOCB_NOWAIT		0x1
 
 typedef unsigned int __poll_t;
-typedef struct { __poll_t wants; bool waits; } poll_table;
+typedef struct { __poll_t wants; bool _qproc; } poll_table;
 struct inode { int unused; };
 
 struct kiocb {
@@ -76,7 +76,6 @@ struct miscdevice {
 #define stream_open(inode, file) ((void)(inode), (void)(file), 0)
 #define poll_wait(file, wq, wait) ((void)(wait), (void)(wq)->polls++)
 #define poll_requested_events(wait) ((wait)->wants)
-#define poll_does_not_wait(wait) (!(wait)->waits)
 int misc_register(struct miscdevice *misc);
 void misc_deregister(struct miscdevice *misc);
 

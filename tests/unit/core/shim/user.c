@@ -159,7 +159,7 @@ int64_t file_ioctl(struct file *file, uint32_t cmd, void *arg)
 
 uint32_t file_poll(struct file *file, uint32_t wants, bool waits)
 {
-	poll_table wait = { .wants = wants, .waits = waits };
+	poll_table wait = { .wants = wants, ._qproc = waits };
 
 	return fops->poll(file, &wait);
 }
