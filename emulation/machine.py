@@ -77,6 +77,10 @@ class Layout:
         """The socket on which QEMU calls us for the agent's port."""
         return self.folder / "agent"
 
+    def port(self, name: str) -> Path:
+        """Return the socket on which QEMU calls us for one more virtio-serial port."""
+        return self.folder / name
+
     def wire(self, index: int) -> Path:
         """Return the socket on which QEMU calls us for wire *index*."""
         return self.folder / f"w{index}"
@@ -173,6 +177,9 @@ class Machine:
             # the HPET for the time, whose every reading is a device's; newer kernels come to
             # doubt it where the emulator gets little time.
             "tsc=reliable",
+            # A boot is the work of one processor, for which the emulated others wait awake:
+            # the boot script has them join. The lock prefixes stay meanwhile.
+            "maxcpus=1 noreplace-smp" if self.cpus > 1 else "",
             "oops=panic panic=-1 log_buf_len=4M printk.devkmsg=on loglevel=6",
             f"modprobe.blacklist={absent}",
             self.append,
@@ -189,6 +196,9 @@ class Machine:
             # It has made the device nodes. From here on it would only rename interfaces, for
             # which everybody had to wait; and it has been seen to end when a card was pulled.
             "udevadm settle; udevadm control --exit",
+            "for cpu in /sys/devices/system/cpu/cpu[1-9]*/online; do echo 1 >$cpu; done"
+            if self.cpus > 1
+            else "",
             f"export {pace.VARIABLE}={self.pace:g}",
             f"exec {shlex.quote(str(python))} -m emulation.agent /dev/virtio-ports/{protocol.PORT}",
         ]

@@ -2,85 +2,89 @@
 """A Python process in the guest whose objects are used from the host, by rpyc.
 
 Starting an interpreter in the guest takes a second, importing into it more; this one stays.
-Its connection runs over the standard streams of a command of the agent's, so there can be
-any number, and a call that blocks in one keeps nobody else waiting.
+It has a virtio-serial port of its own, so there can be some dozens, a call that blocks in one
+keeps nobody else waiting, and no message takes the way through the agent.
 """
 
 from __future__ import annotations
 
 import contextlib
-import sys
-from collections.abc import Sequence
+import math
+import select
+import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import rpyc
 from rpyc.core.stream import Stream
 
-from emulation.cache import REPOSITORY
-from emulation.channel import Channel
+from emulation.channel import Process
 from emulation.errors import GuestTimeout, VMError
 
 _END_S = 10
+_LOOK_S = 0.2  # how long the end of its process may go unnoticed
 
 
-class _ProcessStream(Stream):  # type: ignore[misc]
-    """The bytes to and from a process in the guest, as rpyc wants them."""
+class _PortStream(Stream):  # type: ignore[misc]
+    """The host's end of a port that a process in the guest has, as rpyc wants it."""
 
     MAX_IO_CHUNK = 1 << 18
 
-    def __init__(self, channel: Channel, folders: Sequence[str]) -> None:
-        self._channel = channel
-        self._buffer = bytearray()
-        self._closed = False
-        self.errors = bytearray()
-        self.process = channel.spawn(
-            [sys.executable, "-m", "emulation.pyagent", *folders],
-            cwd=str(REPOSITORY),
-            on_output=self._take,
-        )
-
-    def _take(self, stream: str, data: bytes) -> None:
-        if stream == "stdout":
-            self._buffer += data
-        else:
-            self.errors += data
+    def __init__(self, port: socket.socket, process: Process, died: Callable[[], VMError]) -> None:
+        self._port = port
+        self._process = process
+        self._died = died
+        self._poll = select.poll()
+        self._poll.register(port, select.POLLIN)
 
     @property
     def closed(self) -> bool:
-        return self._closed
+        return self._port.fileno() < 0
 
     def close(self) -> None:
-        self._closed = True
+        self._port.close()
 
     def poll(self, timeout: Any) -> bool:
-        try:
-            left_s = timeout.timeleft()
-            # rpyc's deadline has been multiplied already
-            paced_s = None if left_s is None else left_s / self._channel.pace
-            self._channel.wait_for(self._ready, paced_s, "an answer")
-        except TimeoutError:
-            return False
-        return True
+        return self._wait(timeout.timeleft())
 
     def read(self, count: int) -> bytes:
-        self._channel.wait_for(
-            lambda: len(self._buffer) >= count or self.process.returncode is not None, None, ""
-        )
-        if len(self._buffer) < count:
-            self._closed = True
-            raise EOFError(f"Python in the guest ended: status {self.process.returncode}")
-        data = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return data
+        data = bytearray()
+        while len(data) < count:
+            self._wait(None)
+            try:
+                piece = self._port.recv(count - len(data), socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                self.close()
+                raise EOFError(
+                    f"Python in the guest ended: status {self._process.returncode}"
+                ) from None
+            except OSError:
+                piece = b""
+            if not piece:
+                raise self._died()
+            data += piece
+        return bytes(data)
 
     def write(self, data: bytes) -> None:
-        if self._closed:
-            raise EOFError("the connection to Python in the guest is closed")
-        self.process.write(data)
+        try:
+            self._port.sendall(data)
+        except OSError:
+            if self.closed:
+                raise EOFError("the connection to Python in the guest is closed") from None
+            raise self._died() from None
 
-    def _ready(self) -> bool:
-        return bool(self._buffer) or self.process.returncode is not None
+    def _wait(self, seconds: float | None) -> bool:
+        """Wait for something to read, or for the process's end."""
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        while not self._poll.poll(1000 * max(0, min(_LOOK_S, deadline - time.monotonic()))):
+            # what it wrote before has come by now: it takes another way, but a shorter one
+            if self._process.returncode is not None:
+                return True
+            if time.monotonic() > deadline:
+                return False
+        return True
 
 
 class GuestPython:
@@ -92,18 +96,26 @@ class GuestPython:
     :class:`emulation.errors.VMDied`.
     """
 
-    def __init__(self, channel: Channel, folders: Sequence[str], timeout_s: float) -> None:
-        self._stream = _ProcessStream(channel, folders)
+    def __init__(
+        self,
+        process: Process,
+        port: socket.socket,
+        timeout_s: float,
+        died: Callable[[], VMError],
+        unplug: Callable[[], None],
+    ) -> None:
+        self._process = process
+        self._unplug = unplug
         self._connection = rpyc.utils.factory.connect_stream(
-            self._stream,
+            _PortStream(port, process, died),
             rpyc.core.service.MasterService,
-            {"sync_request_timeout": timeout_s * channel.pace},
+            {"sync_request_timeout": timeout_s},
         )
 
     @property
     def pid(self) -> int:
         """Its process id in the guest."""
-        return self._stream.process.pid
+        return self._process.pid
 
     @property
     def modules(self) -> Any:
@@ -123,7 +135,7 @@ class GuestPython:
     @property
     def stderr(self) -> str:
         """What it has written to its standard output and standard error so far."""
-        return self._stream.errors.decode(errors="replace")
+        return (self._process.stdout + self._process.stderr).decode(errors="replace")
 
     def eval(self, expression: str) -> Any:
         """Evaluate *expression* in the guest."""
@@ -152,18 +164,15 @@ class GuestPython:
 
     def kill(self) -> None:
         """Kill it with SIGKILL, and wait for its end."""
-        self._stream.process.kill()
+        self._process.kill()
         self.close()
 
     def close(self) -> None:
         """End it, whatever it is doing, and wait for its end; harmless if it has ended."""
-        self._stream.close()
-        self._connection.close()
-        process = self._stream.process
         with contextlib.suppress(VMError):  # the machine is gone, and this with it
-            if process.returncode is None:
-                process.close_stdin()
-                try:
-                    process.wait(_END_S)
-                except GuestTimeout:
-                    process.kill()
+            self._connection.close()
+            try:
+                self._process.wait(_END_S)
+            except GuestTimeout:
+                self._process.kill()
+            self._unplug()

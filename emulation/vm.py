@@ -10,6 +10,7 @@ lies in one temporary folder, so several may run at once.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import shutil
@@ -116,6 +117,7 @@ class VM:
         )
         check(self._machine)
         self._pythonpath = [str(path) for path in pythonpath]
+        self._port_numbers = itertools.count()
         # each processor has its own work to do in a boot, and the host may have two
         self._boot_timeout_s = boot_timeout_s * max(1, self._machine.cpus / 2)
         self._closing = False
@@ -362,7 +364,37 @@ class VM:
 
         """
         folders = [str(path) for path in pythonpath] + self._pythonpath
-        return GuestPython(self._channel, folders, timeout_s)
+        name = f"ntzc.python{next(self._port_numbers)}"
+        port = self._plug_port(name)
+        words = [sys.executable, "-m", "emulation.pyagent", name, *folders]
+        return GuestPython(
+            self.spawn(words, cwd=str(REPOSITORY)),
+            port,
+            timeout_s * self.kernel.pace,
+            self._died,
+            lambda: self._unplug_port(name),
+        )
+
+    def _plug_port(self, name: str) -> socket.socket:
+        """Give the guest one more virtio-serial port; return this end of it."""
+        path = Layout(self.console.parent).port(name)
+        with self._listener(path) as listener:
+            data = {"addr": {"type": "unix", "data": {"path": str(path)}}, "server": False}
+            backend = {"type": "socket", "data": data}
+            self.qmp.command("chardev-add", id=name, backend=backend)
+            end = listener.accept()[0]
+        properties: dict[str, Any] = {
+            "bus": "ntzc.0",
+            "id": f"{name}.port",
+            "name": name,
+            "chardev": name,
+        }
+        self.qmp.command("device_add", driver="virtserialport", **properties)
+        return end
+
+    def _unplug_port(self, name: str) -> None:
+        self.qmp.command("device_del", id=f"{name}.port")
+        self.qmp.command("chardev-remove", id=name)
 
     @cached_property
     def guest(self) -> GuestPython:
