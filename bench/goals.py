@@ -13,8 +13,6 @@ from typing import Any
 Record = dict[str, Any]
 Found = dict[tuple[str, str, int, int, int], Record]
 _LONG = 1514  # 1,518 with the check sequence
-TAPS = 5
-"""How many readers the cost of a further one is measured with."""
 _LARGE = 256  # a batch
 
 
@@ -75,8 +73,16 @@ def _cost(system: str, direction: str = "rx") -> Callable[[Found], float]:
 
 
 def _further_tap(found: Found) -> float:
-    many = _record(found, "ntzc-rings", taps=TAPS)["insn_total"]
-    return float((many - _cost("ntzc-rings")(found)) / (TAPS - 1))
+    """From one tap to the most that were measured.
+
+    What the kernel does while it waits differs from run to run, however many taps there are:
+    it is to be shared among many.
+    """
+    most = max((taps for *way, taps in found if way == ["ntzc-rings", "rx", 60, 64]), default=1)
+    if most == 1:
+        raise KeyError("taps")
+    many = _record(found, "ntzc-rings", taps=most)["insn_total"]
+    return float((many - _cost("ntzc-rings")(found)) / (most - 1))
 
 
 def _hot(record: Record) -> float:
@@ -121,7 +127,7 @@ GOALS = (
     Goal("receive through read and write", 210, 150, _cost("ntzc-read")),
     Goal("transmit through rings", 140, 100, _cost("ntzc-rings", "tx")),
     Goal("forward by reference", 260, 180, _cost("ntzc-rings", "forward")),
-    Goal(f"each further tap, of {TAPS}", 45, 30, _further_tap),
+    Goal("each further tap", 45, 30, _further_tap),
     Goal("1,514 bytes instead of 60, hot path: more", 3, 1, _longer("ntzc-rings"), unit=" %"),
     Goal("the same by read and write: more", 3, 1, _longer("ntzc-read"), unit=" %"),
     Goal("pool x 4, 2,000 held, 32 taps idle, hot path: more", 3, 1, _loaded, unit=" %"),
