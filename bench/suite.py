@@ -19,6 +19,7 @@ from rich.progress import track
 from bench.lab import ATTEMPTS, MODERATION_US, RING, STEADY, Record, lab
 from bench.source import GATHERED, GATHERED_JUMBO, USUAL_LEN
 from bench.systems import ROOT, SYSTEMS, Case, System
+from emulation import kernels
 from emulation.errors import GuestTimeout
 
 SIZES = (60, 124, 252, 508, 1020, 1276, 1514, 9014)
@@ -109,7 +110,8 @@ HEAD = (
 @click.argument("kernel")
 @click.option("--quick", "is_quick", is_flag=True, help="Two sizes, fewer cases.")
 @click.option("--only", multiple=True, help="Name of a system; may be repeated.")
-def main(kernel: str, is_quick: bool, only: tuple[str, ...]) -> None:
+@click.option("--resume", is_flag=True, help="Go on with a run that was interrupted.")
+def main(kernel: str, is_quick: bool, only: tuple[str, ...], resume: bool) -> None:
     """Measure everything on KERNEL and write build/bench/results.json."""
     names = {system.name for system in SYSTEMS}
     if unknown := set(only) - names:
@@ -121,7 +123,9 @@ def main(kernel: str, is_quick: bool, only: tuple[str, ...]) -> None:
     ]
     # a change of the MTU takes the links down for a while
     cases.sort(key=lambda each: each[1].frame_len > USUAL_LEN)
-    records: list[Record] = []
+    records = _measured(kernels.fetch(kernel).release) if resume else []
+    done = {_key(record) for record in records}
+    cases = [(system, case) for system, case in cases if _key_of(system, case) not in done]
     skipped: list[Skipped] = []
     check: Check = {}
     print(HEAD)
@@ -135,6 +139,31 @@ def main(kernel: str, is_quick: bool, only: tuple[str, ...]) -> None:
         print(f"skipped: {system.name} {case.direction} {case.frame_len}: {why}")
     _write(_results(records, skipped, check))
     print(f"written: {RESULTS.relative_to(ROOT)}")
+
+
+def _measured(release: str) -> list[Record]:
+    """Return the records of an interrupted run.
+
+    Raises:
+        click.UsageError: there is none, or it was of another kernel.
+
+    """
+    try:
+        found = json.loads(RESULTS.read_text())["records"]
+    except FileNotFoundError:
+        raise click.UsageError(f"no run to go on with: {RESULTS.relative_to(ROOT)}") from None
+    records = [Record(**record) for record in found]
+    if others := {record.kernel for record in records} - {release}:
+        raise click.UsageError(f"the run was on {', '.join(sorted(others))}, not on {release}")
+    return records
+
+
+def _key(record: Record) -> tuple[object, ...]:
+    return record.system, record.direction, record.frame_len, record.batch, record.taps
+
+
+def _key_of(system: System, case: Case) -> tuple[object, ...]:
+    return system.name, case.direction, case.frame_len, case.batch, case.taps
 
 
 def _write(results: dict[str, Any]) -> None:
