@@ -20,7 +20,7 @@ from bench.lab import ATTEMPTS, MODERATION_US, RING, STEADY, Record, lab
 from bench.source import GATHERED, GATHERED_JUMBO, USUAL_LEN
 from bench.systems import ROOT, SYSTEMS, Case, System
 from emulation import kernels
-from emulation.errors import GuestTimeout
+from emulation.errors import CommandFailed, GuestTimeout
 
 SIZES = (60, 124, 252, 508, 1020, 1276, 1514, 9014)
 BATCHES = (1, 4, 16, 64, 256, 512)
@@ -87,7 +87,9 @@ def measure(
                 attempts = ATTEMPTS if system.ours or not is_quick else 1
                 try:
                     yield machine.measure(system, case, attempts)
-                except GuestTimeout as error:
+                except (GuestTimeout, CommandFailed) as error:
+                    if system.ours:
+                        raise
                     skipped.append((system, case, str(error)))
                     yield None
 

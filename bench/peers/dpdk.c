@@ -62,7 +62,8 @@ static void open_card(unsigned int mtu)
 	unsigned int room = RTE_PKTMBUF_HEADROOM + (mtu > 1500 ? 10240 : 2048);
 	const struct rte_eth_conf conf = { .rxmode.mtu = mtu };
 	struct rte_eth_link link = { 0 };
-	unsigned int buffers = mtu > 1500 ? BUFFERS / 2 : BUFFERS;
+	/* more than both rings hold */
+	unsigned int buffers = mtu > 1500 ? BUFFERS / 4 * 3 : BUFFERS;
 
 	run.pool = rte_pktmbuf_pool_create("frames", buffers, CACHE, 0, (uint16_t)room, 0);
 	if (!run.pool)
