@@ -130,8 +130,8 @@ def main(kernel: str, is_quick: bool, only: tuple[str, ...], resume: bool) -> No
     # a change of the MTU takes the links down for a while
     cases.sort(key=lambda each: each[1].frame_len > USUAL_LEN)
     records = _measured(kernels.fetch(kernel).release) if resume else []
-    done = {_key(record) for record in records}
-    cases = [(system, case) for system, case in cases if _key_of(system, case) not in done]
+    done = {_key(record.system, record) for record in records}
+    cases = [(system, case) for system, case in cases if _key(system.name, case) not in done]
     skipped: list[Skipped] = []
     check: Check = {}
     print(HEAD)
@@ -164,12 +164,8 @@ def _measured(release: str) -> list[Record]:
     return records
 
 
-def _key(record: Record) -> tuple[object, ...]:
-    return record.system, record.direction, record.frame_len, record.batch, record.taps
-
-
-def _key_of(system: System, case: Case) -> tuple[object, ...]:
-    return system.name, case.direction, case.frame_len, case.batch, case.taps
+def _key(system: str, what: Record | Case) -> tuple[object, ...]:
+    return system, what.direction, what.frame_len, what.batch, what.taps
 
 
 def _write(results: dict[str, Any]) -> None:
