@@ -15,7 +15,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import termios
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from emulation import protocol
+from emulation.port import open_port
 
 _CHUNK = 1 << 18
 
@@ -97,7 +97,6 @@ class Agent:
         self._children: dict[int, _Child] = {}
         self._log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
         self._ended = False
-        os.set_blocking(port, False)
         self._watch(port, selectors.EVENT_READ, self._on_port)
 
     def run(self) -> None:
@@ -265,8 +264,8 @@ class Agent:
 
 
 def main() -> None:
-    """Serve the port named on the command line."""
-    port = os.open(sys.argv[1], os.O_RDWR)
+    """Serve the host."""
+    port = open_port(protocol.PORT)
     os.environ.update(HOME="/root", TERM=os.environ.get("TERM", "dumb"))
     Agent(port).run()
 

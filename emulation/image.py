@@ -118,9 +118,9 @@ def qemu_args(image: Path) -> list[str]:
 
 def mount_command() -> str:
     """Return the shell command that mounts it in the guest; it may fail without harm."""
-    disk = f"/dev/disk/by-id/virtio-{SERIAL}"
-    commands = ["modprobe -a squashfs overlay", f"mkdir {_MOUNT}"]
-    commands += [f"mount -t squashfs -o ro {disk} {_MOUNT}"]
+    find = f"$(basename $(dirname $(grep -lx {SERIAL} /sys/block/vd*/serial)))"
+    commands = ["modprobe -aq squashfs overlay", f"mkdir {_MOUNT}"]
+    commands += [f"mount -t squashfs -o ro /dev/{find} {_MOUNT}"]
     for folder in _programs():
         at = shlex.quote(str(folder))
         commands.append(f"mount -t overlay -o ro,lowerdir={_MOUNT}{at}:{at} {_MOUNT} {at}")

@@ -15,16 +15,9 @@ from pathlib import Path
 from emulation import image, pace, protocol
 from emulation.cache import REPOSITORY
 
+_INIT = Path(__file__).with_name("init.sh")
+_BUSYBOX = "/bin/busybox"  # as virtme-ng has it for its initramfs
 _FIRST_ROOT_PORT = 0x10  # device numbers on pcie.0, one a card
-
-# What a stock kernel would load for this machine's other devices; loading takes half of the
-# boot under emulation, and none of it is looked at.
-_USELESS = (
-    "aesni_intel,ahci,button,ccp,crc32_pclmul,crc32c_intel,crct10dif_pclmul,cryptd,evdev,"
-    "ghash_clmulni_intel,i2c_i801,i6300esb,iTCO_wdt,intel_pmc_bxt,joydev,kvm,kvm_amd,kvm_intel,"
-    "lpc_ich,pcspkr,polyval_clmulni,psmouse,qemu_fw_cfg,rapl,serio_raw,sg,sha1_ssse3,"
-    "sha256_ssse3,sha512_ssse3,sr_mod,virtio_mmio,virtio_rng"
-)
 
 # `rep movsb` counts an instruction a byte, so a kernel that prefers it would look slow, and
 # differently slow from one card or peer to the next: instruction counts go without.
@@ -54,7 +47,7 @@ class Layout:
 
     @property
     def boot_script(self) -> Path:
-        """What the guest runs once it is up."""
+        """The guest's first program."""
         return self.folder / "boot.sh"
 
     @property
@@ -167,7 +160,6 @@ class Machine:
 
     def kernel_line(self) -> str:
         """Return what the kernel is told beyond what virtme-ng tells it."""
-        absent = _USELESS if self.stock_igb else f"{_USELESS},igb"
         words = [
             # The kernel's tests of its own ciphers are a quarter of what a boot executes.
             "cryptomgr.notests",
@@ -179,36 +171,49 @@ class Machine:
             "tsc=reliable",
             # A boot is the work of one processor, for which the emulated others wait awake:
             # the boot script has them join. The lock prefixes stay meanwhile.
-            "maxcpus=1 noreplace-smp" if self.cpus > 1 else "",
+            "maxcpus=1 noreplace-smp lpj=16000000" if self.cpus > 1 else "",
             "oops=panic panic=-1 log_buf_len=4M printk.devkmsg=on loglevel=6",
-            f"modprobe.blacklist={absent}",
             self.append,
         ]
         return " ".join(words).strip()
 
     def boot_script(self) -> str:
-        """Return what the guest runs once it is up: the agent, for as long as it lives."""
+        """Return the guest's first program: the agent, for as long as it lives."""
+        modules = ["virtio_console", "virtio_blk", *(["igb"] if self.stock_igb else [])]
         python = Path(sys.executable)
         lines = [
+            f"#!{_BUSYBOX} sh",
+            f". {shlex.quote(str(_INIT))}",
+            # a kernel may have them built in
+            f"modprobe -aq {' '.join(modules)}",
             image.mount_command() if self.host_image else "",
             f"cd {shlex.quote(str(REPOSITORY))}",
             f"PATH={shlex.quote(str(python.parent))}:$PATH",
-            # It has made the device nodes. From here on it would only rename interfaces, for
-            # which everybody had to wait; and it has been seen to end when a card was pulled.
-            "udevadm settle; udevadm control --exit",
             "for cpu in /sys/devices/system/cpu/cpu[1-9]*/online; do echo 1 >$cpu; done"
             if self.cpus > 1
             else "",
             f"export {pace.VARIABLE}={self.pace:g}",
-            f"exec {shlex.quote(str(python))} -m emulation.agent /dev/virtio-ports/{protocol.PORT}",
+            f"{shlex.quote(str(python))} -m emulation.agent",
+            "poweroff -f",
         ]
         return "\n".join(lines) + "\n"
 
     @staticmethod
-    def qemu_script() -> str:
-        """Return what runs QEMU and tells on the console how it ended; virtme-ng would not."""
+    def qemu_script(layout: Layout) -> str:
+        """Return what runs QEMU and tells on the console how it ended; virtme-ng would not.
+
+        It also has the kernel run the boot script in place of virtme-ng's own first program,
+        which ends the kernel's command line.
+        """
         lines = [
             "#!/bin/sh",
+            "for word; do",
+            "	shift",
+            '	case $word in *" init="*)',
+            f'		word="${{word% init=*}} init={layout.boot_script}" ;;',
+            "	esac",
+            '	set -- "$@" "$word"',
+            "done",
             'qemu-system-x86_64 "$@"',
             "status=$?",
             'test $status -eq 0 || echo "QEMU ended with status $status" >&2',
@@ -225,8 +230,9 @@ class Machine:
         command += ["--cpus", str(self.cpus), "--memory", self.memory, "--qemu", str(layout.qemu)]
         command += [f"--append={self.kernel_line()}"]
         command += [f"--qemu-opts={shlex.join(self.qemu(layout))}"]
-        # Not the script itself: the kernel's command line, where it would go, is short.
-        return [*command, "--exec", f"sh {layout.boot_script}"]
+        # What it would run, were its own first program the guest's: with something to run, it
+        # shows the console and asks for no terminal.
+        return [*command, "--exec", "true"]
 
 
 def kvm_works(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

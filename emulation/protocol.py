@@ -15,7 +15,7 @@ import struct
 from typing import Any
 
 PORT = "ntzc.agent"
-"""The port's name: ``/dev/virtio-ports/`` and this, in the guest."""
+"""The port's name."""
 
 _LENGTHS = struct.Struct("!II")
 

@@ -7,19 +7,16 @@ modules in first.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 from rpyc.core.channel import Channel
 from rpyc.core.service import SlaveService
 from rpyc.core.stream import Stream
 
-_COMES_UP_S = 0.01
+from emulation.port import open_port
 
 
 class _PortStream(Stream):  # type: ignore[misc]
@@ -73,27 +70,11 @@ class _PortStream(Stream):  # type: ignore[misc]
         return self._poll.poll(milliseconds)
 
 
-def _open(name: str) -> int:
-    """Open the port *name*, which comes up some moments after the host plugged it in."""
-    fd = -1
-    while fd < 0:
-        for entry in Path("/sys/class/virtio-ports").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if (entry / "name").read_text().strip() == name:
-                    fd = os.open(f"/dev/{entry.name}", os.O_RDWR | os.O_NONBLOCK)
-        time.sleep(_COMES_UP_S)
-    poll = select.poll()
-    poll.register(fd, 0)
-    while poll.poll(0):  # it hangs up until the kernel has heard that the host is there
-        time.sleep(_COMES_UP_S)
-    return fd
-
-
 def main() -> None:
     """Serve until the host hangs up."""
     name, *folders = sys.argv[1:]
     sys.path[:0] = folders
-    SlaveService()._connect(Channel(_PortStream(_open(name))), {}).serve_all()
+    SlaveService()._connect(Channel(_PortStream(open_port(name))), {}).serve_all()
 
 
 if __name__ == "__main__":

@@ -199,8 +199,9 @@ class VM:
     def _start(self, layout: Layout) -> None:
         command = self._machine.vng(self.kernel.image, layout)
         layout.boot_script.write_text(self._machine.boot_script())
-        layout.qemu.write_text(self._machine.qemu_script())
-        layout.qemu.chmod(0o700)
+        layout.qemu.write_text(self._machine.qemu_script(layout))
+        for script in (layout.boot_script, layout.qemu):
+            script.chmod(0o700)
         lifeline, self._lifeline = os.pipe()
         with layout.console.open("ab") as console:  # QEMU opens it once more, and writes too
             self._keeper = subprocess.Popen(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from emulation.errors import GuestTimeout, VMDied, VMError
-from emulation.machine import Machine
+from emulation.machine import Layout, Machine
 from emulation.vm import BOOTED_AGAIN, VM
 
 DEATH = VMDied("the machine died (status 255)", "QEMU ended with status 139")
@@ -55,19 +55,24 @@ def test_a_machine_that_never_boots_is_an_error(error: VMError) -> None:
     ("does", "status", "told"),
     [("exit 0", 0, ""), ("exit 3", 3, "status 3"), ("kill -SEGV $$", 139, "status 139")],
 )
-def test_how_qemu_ended_is_on_the_console(
+def test_qemu_gets_our_boot_script_and_its_end_is_on_the_console(
     tmp_path: Path, does: str, status: int, told: str
 ) -> None:
     qemu = tmp_path / "qemu-system-x86_64"
     qemu.write_text(f'#!/bin/sh\necho "$@"\n{does}\n')
     script = tmp_path / "qemu.sh"
-    script.write_text(Machine.qemu_script())
+    layout = Layout(tmp_path)
+    script.write_text(Machine.qemu_script(layout))
     for file in (qemu, script):
         file.chmod(0o700)
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(
-        [script, "-append", "two words"], env=env, capture_output=True, text=True, check=False
+        [script, "-append", "two words init=/other", "-m", "1G"],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == status
-    assert done.stdout == "-append two words\n"
+    assert done.stdout == f"-append two words init={layout.boot_script} -m 1G\n"
     assert told in done.stderr
