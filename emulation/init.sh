@@ -1,6 +1,7 @@
+#!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The guest's first program, as BusyBox runs it: file systems, modules, a name and the loop
-# interface. The machine's own boot script, which has sourced this, goes on from here.
+# The guest's first program: file systems, modules, a name and the loop interface; then the
+# machine's own boot script, which is its argument.
 #
 # It stands in for virtme-ng's, which has systemd-tmpfiles and udev do what nobody here needs:
 # that is half of a stock kernel's boot under emulation and three quarters of a debug kernel's,
@@ -12,31 +13,37 @@
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 
-# by its path: BusyBox finds itself in /proc
-/bin/busybox mount -t proc -o nosuid,nodev,noexec proc /proc
-mount -t sysfs -o nosuid,nodev,noexec sys /sys
-mount -t debugfs debug /sys/kernel/debug
-mount -t cgroup2 cgroup /sys/fs/cgroup
+# By its path: BusyBox finds itself in /proc.
+/bin/busybox mount -t proc proc /proc
 mount -t tmpfs -o mode=755 run /run
-grep -q ' /dev devtmpfs ' /proc/mounts || mount -t devtmpfs dev /dev
-mkdir -p /dev/pts /dev/shm
-mount -t devpts pts /dev/pts
-mount -t tmpfs -o nosuid,nodev shm /dev/shm
-ln -s /proc/self/fd /dev/fd
-ln -s /proc/self/fd/0 /dev/stdin
-ln -s /proc/self/fd/1 /dev/stdout
-ln -s /proc/self/fd/2 /dev/stderr
+mkdir /run/host /run/over /run/work /run/root
 
-# The root is the host's, read-only: what is written there goes to memory.
-for dir in etc home opt srv tmp usr var; do
-	over=/run/overlay/$dir
-	mkdir -p $over/upper $over/work
-	mount -t overlay -o lowerdir=/$dir,upperdir=$over/upper,workdir=$over/work $dir /$dir
-done
+# The root that virtme-ng has mounted asks the host for each part of each path, again and again:
+# that is nearly all of what it takes to start a program. This one asks once, so what the host
+# changes later may not be seen. What is written goes to memory.
+mount -t 9p -o ro,trans=virtio,version=9p2000.L,access=any,msize=512000,cache=loose ntzc.host \
+	/run/host
+mount -t overlay -o lowerdir=/run/host,upperdir=/run/over,workdir=/run/work root /run/root
+cd /run/root
 
-mkdir -p /lib/modules
-mount -t tmpfs modules /lib/modules
-ln -s "$virtme_link_mods" /lib/modules/"$(uname -r)"
+mount --move /run run
+mount -t proc -o nosuid,nodev,noexec proc proc
+mount -t sysfs -o nosuid,nodev,noexec sys sys
+mount -t debugfs debug sys/kernel/debug
+mount -t cgroup2 cgroup sys/fs/cgroup
+mount -t devtmpfs dev dev
+mkdir -p dev/pts dev/shm
+mount -t devpts pts dev/pts
+mount -t tmpfs -o nosuid,nodev shm dev/shm
+ln -s /proc/self/fd dev/fd
+ln -s /proc/self/fd/0 dev/stdin
+ln -s /proc/self/fd/1 dev/stdout
+ln -s /proc/self/fd/2 dev/stderr
+mount -t tmpfs modules usr/lib/modules
+ln -s "$virtme_link_mods" usr/lib/modules/"$(uname -r)"
 
 hostname ntzc
 ip link set lo up
+
+mount --move . /
+exec chroot . /bin/busybox sh "$1"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A virtual machine with 82576 cards, as a context manager.
 
-It boots a kernel of ``ci/kernels.toml`` over the host's own file system (read-only, with
-writable overlays that vanish), runs commands inside, holds the other ends of the cards'
-cables, and tells a machine that died from a command that failed. Everything of one machine
-lies in one temporary folder, so several may run at once.
+It boots a kernel of ``ci/kernels.toml`` over the host's own file system (as it is when first
+looked at; what the guest writes vanishes with it), runs commands inside, holds the other ends
+of the cards' cables, and tells a machine that died from a command that failed. Everything of
+one machine lies in one temporary folder, so several may run at once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from emulation import image, keeper, kernels, klog
+from emulation import keeper, kernels, klog
 from emulation.cache import REPOSITORY
 from emulation.channel import Channel, Completed, Process
 from emulation.errors import GuestTimeout, VMDied, VMError
@@ -112,7 +112,6 @@ class VM:
             taps=taps,
             insn_plugin=self._insn.plugin if self._insn else None,
             mmio=mmio,
-            host_image=image.host_image(),
             qemu_args=tuple(qemu_args),
         )
         check(self._machine)
@@ -200,8 +199,7 @@ class VM:
         command = self._machine.vng(self.kernel.image, layout)
         layout.boot_script.write_text(self._machine.boot_script())
         layout.qemu.write_text(self._machine.qemu_script(layout))
-        for script in (layout.boot_script, layout.qemu):
-            script.chmod(0o700)
+        layout.qemu.chmod(0o700)
         lifeline, self._lifeline = os.pipe()
         with layout.console.open("ab") as console:  # QEMU opens it once more, and writes too
             self._keeper = subprocess.Popen(

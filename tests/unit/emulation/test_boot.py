@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from emulation.errors import GuestTimeout, VMDied, VMError
-from emulation.machine import Layout, Machine
+from emulation.machine import INIT, Layout, Machine
 from emulation.vm import BOOTED_AGAIN, VM
 
 DEATH = VMDied("the machine died (status 255)", "QEMU ended with status 139")
@@ -74,5 +74,5 @@ def test_qemu_gets_our_boot_script_and_its_end_is_on_the_console(
         check=False,
     )
     assert done.returncode == status
-    assert done.stdout == f"-append two words init={layout.boot_script} -m 1G\n"
+    assert done.stdout == f"-append two words init={INIT} -- {layout.boot_script} -m 1G\n"
     assert told in done.stderr
