@@ -11,28 +11,30 @@
 # What virtme-ng says on the kernel's command line arrives as variables: virtme_link_mods is
 # where the kernel's modules lie.
 
+set -e  # the kernel panics if its first program ends, and the host is told at once
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 
 # By its path: BusyBox finds itself in /proc.
 /bin/busybox mount -t proc proc /proc
-mount -t tmpfs -o mode=755 run /run
-mkdir /run/host /run/over /run/work /run/root
+mount -t tmpfs root /mnt
+cd /mnt
+mkdir host over work root
 
 # The root that virtme-ng has mounted asks the host for each part of each path, again and again:
 # that is nearly all of what it takes to start a program. This one asks once, so what the host
 # changes later may not be seen. What is written goes to memory.
 mount -t 9p -o ro,trans=virtio,version=9p2000.L,access=any,msize=512000,cache=loose ntzc.host \
-	/run/host
-mount -t overlay -o lowerdir=/run/host,upperdir=/run/over,workdir=/run/work root /run/root
-cd /run/root
+	host
+mount -t overlay -o lowerdir=host,upperdir=over,workdir=work root root
+cd root
 
-mount --move /run run
+mount -t tmpfs -o mode=755 run run
 mount -t proc -o nosuid,nodev,noexec proc proc
 mount -t sysfs -o nosuid,nodev,noexec sys sys
 mount -t debugfs debug sys/kernel/debug
 mount -t cgroup2 cgroup sys/fs/cgroup
 mount -t devtmpfs dev dev
-mkdir -p dev/pts dev/shm
+mkdir -p dev/pts dev/shm usr/lib/modules
 mount -t devpts pts dev/pts
 mount -t tmpfs -o nosuid,nodev shm dev/shm
 ln -s /proc/self/fd dev/fd
