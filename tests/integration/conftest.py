@@ -22,6 +22,9 @@ from tests.integration import aftermath
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
+# A disk of zeros: what it reads, it writes to the very memory that a program named.
+DISK = ["-drive", "driver=null-co,read-zeroes=on,if=none,id=zeros"]
+DISK += ["-device", "virtio-blk-pci,drive=zeros"]
 
 
 @dataclass
@@ -184,8 +187,14 @@ def machine(kernel: str) -> Iterator[Bench]:
     """The VM of one kernel, with all loaded."""
     built = modules.build(kernels.fetch(kernel))
     path = [REPOSITORY / "build/python", HERE, HERE / "guest"]
-    # relaxed: tests touch registers behind the driver's back
-    with VM(kernel, cards=3, cross=[(1, 2)], append="iomem=relaxed", pythonpath=path) as vm:
+    with VM(
+        kernel,
+        cards=3,
+        cross=[(1, 2)],
+        append="iomem=relaxed",  # tests touch registers behind the driver's back
+        pythonpath=path,
+        qemu_args=DISK,
+    ) as vm:
         bench = Bench(vm, vm.guest.modules["abi"], built)
         vm.write_file(f"/sys/bus/pci/devices/{vm.pci(2)}/driver_override", b"igb")
         bench.load()

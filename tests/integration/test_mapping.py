@@ -45,6 +45,7 @@ def test_pages_that_are_dropped_or_locked_stay_what_they_are(bench: Bench, mappi
 
 def test_no_way_of_input_or_output_pins_packet_memory(bench: Bench, mapping: Any) -> None:
     """Hostile case 17: what cannot be pinned cannot be seen after the tap's end."""
+    bench.vm.run(["modprobe", "virtio_blk"])
     mapping.pinning(bench.near, bench.peer, "/dev/vda")
 
 
