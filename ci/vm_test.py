@@ -2,10 +2,8 @@
 """``make vm-test``: the unit tests and the tests of some kernels.
 
 A virtual machine keeps one processor busy, so each of two processes has a kernel at a time; of
-one kernel alone, each has every second file of tests, and a machine of its own. Not of a debug
-kernel: its two processors wait for one another's locks so much that two machines on two
-processors come up in more than twice the time of one after the other. The first of all has the
-unit tests besides.
+one kernel alone, each has every second file of tests, and a machine of its own. The first of
+all has the unit tests besides.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from emulation import modules
 
 def _shares(kernels: list[str]) -> list[tuple[str, list[str]]]:
     """What each process gets: a kernel, and its tests."""
-    if len(kernels) > 1 or known.known()[kernels[0]].get("pace", 1) > 1:
+    if len(kernels) > 1:
         return [(kernel, ["tests/integration"]) for kernel in kernels]
     files = sorted((ROOT / "tests/integration").glob("test_*.py"))
     names = [str(path.relative_to(ROOT)) for path in files]
