@@ -12,7 +12,7 @@
 # where the kernel's modules lie.
 
 set -e  # the kernel panics if its first program ends, and the host is told at once
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
 # By its path: BusyBox finds itself in /proc.
 /bin/busybox mount -t proc proc /proc

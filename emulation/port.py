@@ -6,26 +6,32 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import time
 from pathlib import Path
 
-_COMES_UP_S = 0.01
+from emulation.pace import wait_for
 
 
 def open_port(name: str) -> int:
     """Open the port *name*, which comes up some moments after the host plugged it in.
 
-    It waits for as long as that takes: it is for the host to lose patience.
+    Raises:
+        TimeoutError: it did not.
+
     """
-    fd = -1
-    while fd < 0:
-        for entry in Path("/sys/class/virtio-ports").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if (entry / "name").read_text().strip() == name:
-                    fd = os.open(f"/dev/{entry.name}", os.O_RDWR | os.O_NONBLOCK)
-        time.sleep(_COMES_UP_S)
+    wait_for(lambda: bool(_nodes(name)), f"the port {name}")
+    fd = os.open(_nodes(name)[0], os.O_RDWR | os.O_NONBLOCK)
     poll = select.poll()
     poll.register(fd, 0)
-    while poll.poll(0):  # it hangs up until the kernel has heard that the host is there
-        time.sleep(_COMES_UP_S)
+    # it hangs up until the kernel has heard that the host is there
+    wait_for(lambda: not poll.poll(0), f"the host to take the port {name}")
     return fd
+
+
+def _nodes(name: str) -> list[Path]:
+    """Return the device nodes of the ports of that name: one, or none yet."""
+    nodes: list[Path] = []
+    for entry in Path("/sys/class/virtio-ports").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if (entry / "name").read_text().strip() == name:
+                nodes.append(Path("/dev", entry.name))
+    return [node for node in nodes if node.exists()]
