@@ -175,10 +175,10 @@ static int ntzc_igb_register(struct ntzc_igb *igb)
 	if (err)
 		return err;
 	ntzc_igb_napi_add(igb);
+	netif_carrier_off(igb->netdev);
 	err = register_netdev(igb->netdev);
 	if (err)
 		goto napi;
-	netif_carrier_off(igb->netdev);
 	err = ntzc_port_attach(igb->port);
 	if (err)
 		goto netdev;
@@ -329,6 +329,15 @@ static pci_ers_result_t ntzc_igb_give_up(struct ntzc_igb *igb)
 	return PCI_ERS_RESULT_DISCONNECT;
 }
 
+/* Some kernels tell nobody that they could not bring it back: have the reset work see to that */
+static void ntzc_igb_expect(struct ntzc_igb *igb)
+{
+	WRITE_ONCE(igb->recover_by, jiffies + NTZC_IGB_RECOVERY_S * HZ);
+	/* pairs with the acquire in ntzc_igb_is_lost() */
+	smp_store_release(&igb->recovering, true);
+	ntzc_igb_ask_reset(igb, NTZC_IGB_LOST);
+}
+
 static pci_ers_result_t ntzc_igb_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
 	struct ntzc_igb *igb = netdev_priv(pci_get_drvdata(pdev));
@@ -337,16 +346,15 @@ static pci_ers_result_t ntzc_igb_error_detected(struct pci_dev *pdev, pci_channe
 		return PCI_ERS_RESULT_CAN_RECOVER;
 	if (!igb->attached)
 		return PCI_ERS_RESULT_DISCONNECT;	/* its taps were told that it is gone */
+	/* first: the reset work may have noticed, and be about to give the card up */
+	if (state != pci_channel_io_perm_failure)
+		ntzc_igb_expect(igb);
 	/* its registers cannot be had now: let nothing conclude from that */
 	WRITE_ONCE(igb->gone, true);
 	ntzc_igb_absent(igb, -EIO);
 	if (state == pci_channel_io_perm_failure)
 		return ntzc_igb_give_up(igb);
 	ntzc_igb_disable(pdev);
-	/* some kernels tell nobody that they could not bring it back */
-	igb->recover_by = jiffies + NTZC_IGB_RECOVERY_S * HZ;
-	WRITE_ONCE(igb->recovering, true);
-	ntzc_igb_ask_reset(igb, NTZC_IGB_LOST);
 	return PCI_ERS_RESULT_NEED_RESET;
 }
 
@@ -357,6 +365,7 @@ static pci_ers_result_t ntzc_igb_slot_reset(struct pci_dev *pdev)
 	if (!igb->attached)
 		return PCI_ERS_RESULT_DISCONNECT;
 	/* it may run: another function's driver wanted a reset after what is not fatal */
+	ntzc_igb_expect(igb);
 	ntzc_igb_absent(igb, -EIO);
 	if (!pci_is_enabled(pdev) && pci_enable_device_mem(pdev)) {
 		netdev_err(igb->netdev, "the card cannot be enabled after a PCI error\n");
@@ -368,13 +377,18 @@ static pci_ers_result_t ntzc_igb_slot_reset(struct pci_dev *pdev)
 	ntzc_igb_flush(igb);
 	if (READ_ONCE(igb->gone))
 		return ntzc_igb_give_up(igb);
-	WRITE_ONCE(igb->recovering, false);
+	/* another function may not come back, and with it none: then nothing resumes */
 	return PCI_ERS_RESULT_RECOVERED;
 }
 
 static void ntzc_igb_error_resume(struct pci_dev *pdev)
 {
-	ntzc_igb_present(netdev_priv(pci_get_drvdata(pdev)));
+	struct ntzc_igb *igb = netdev_priv(pci_get_drvdata(pdev));
+
+	if (!igb->attached)
+		return;
+	WRITE_ONCE(igb->recovering, false);
+	ntzc_igb_present(igb);
 }
 
 static void ntzc_igb_reset_prepare(struct pci_dev *pdev)

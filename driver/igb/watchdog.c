@@ -154,12 +154,17 @@ static void ntzc_igb_reset(struct ntzc_igb *igb, unsigned long why)
  */
 static bool ntzc_igb_is_lost(struct ntzc_igb *igb, unsigned long why)
 {
-	if (!READ_ONCE(igb->gone) || !READ_ONCE(igb->attached) || READ_ONCE(igb->dying))
+	/* pairs with the release in ntzc_igb_expect() */
+	bool recovering = smp_load_acquire(&igb->recovering);
+
+	if (!READ_ONCE(igb->gone) && !recovering)
+		return false;
+	if (!READ_ONCE(igb->attached) || READ_ONCE(igb->dying))
 		return false;
 	if (READ_ONCE(igb->hidden))
 		return false;	/* being reset, which ends by ntzc_igb_reset_done() */
 	if (test_bit(NTZC_IGB_LOST, &why) &&
-	    (!READ_ONCE(igb->recovering) || time_after(jiffies, igb->recover_by)))
+	    (!recovering || time_after(jiffies, READ_ONCE(igb->recover_by))))
 		return true;
 	set_bit(NTZC_IGB_LOST, &igb->reset_why);
 	schedule_delayed_work(&igb->reset, NTZC_IGB_GRACE_S * HZ);
