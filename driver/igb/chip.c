@@ -34,6 +34,7 @@ const struct ntzc_igb_chip ntzc_igb_chips[] = {
 		.uta		= true,
 		.ivar		= true,		/* [7.3.1.2] */
 		.sctp_csum	= true,
+		.rx_dropped	= true,		/* the 82575 has no such counter */
 		.dtxctl		= true,
 	},
 };

@@ -56,6 +56,7 @@
  * @ctx_per_queue: transmit contexts are shared: a queue uses that of its number
  * @sctp_csum: verifies SCTP checksums
  * @dtxctl: the MAC must be told that it inserts VLAN tags
+ * @rx_dropped: counts what each queue drops for want of a descriptor
  * @vme_sends: CTRL.VME is for sending, too: without it no VLAN tag is inserted
  * @rx_flush: the receive FIFO may hold rubbish while the firmware receives
  */
@@ -74,6 +75,7 @@ struct ntzc_igb_chip {
 	bool ctx_per_queue;
 	bool sctp_csum;
 	bool dtxctl;
+	bool rx_dropped;
 	bool vme_sends;
 	bool rx_flush;
 };

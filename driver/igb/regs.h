@@ -190,6 +190,7 @@
 #define IGB_RX_TAIL		0x18
 #define IGB_RX_DCTL		0x28		/* RXDCTL [8.10.10]; thresholds as in TXDCTL */
 #define IGB_RX_DROPPED		0x30		/* RQDPC: for want of a descriptor [8.10.11] */
+#define  IGB_RX_DROPPED_MASK	GENMASK(11, 0)
 
 /* Transmit [8.12] */
 #define IGB_TCTL		0x00400		/* transmit control [8.12.1] */

@@ -3,7 +3,9 @@
  * Counters: the card's, which are cleared by reading and are added up here in
  * 64 bits, and the queues'. igb->stats_lock guards the sums and the reading,
  * which goes on only while the card is started. The watchdog reads once a
- * second, well before the fastest counter of 32 bits could wrap.
+ * second, well before the fastest counter of 32 bits could wrap. What a queue
+ * drops for want of a descriptor has 12 bits: of more than 4,095 in a second,
+ * the sum tells that there were some, and not how many.
  */
 #include <linux/ethtool.h>
 
@@ -113,11 +115,11 @@ static void ntzc_igb_stats_read(struct ntzc_igb *igb, bool add)
 		if (add && !READ_ONCE(igb->gone))
 			igb->stats[i] += val;
 	}
-	for (i = 0; i < igb->n_queues; i++) {
+	for (i = 0; igb->chip->rx_dropped && i < igb->n_queues; i++) {
 		u32 val = ntzc_igb_rd(igb, ntzc_igb_rx_reg(igb, i, IGB_RX_DROPPED));
 
 		if (add && !READ_ONCE(igb->gone))
-			igb->rx_no_desc[i] += val;
+			igb->rx_no_desc[i] += val & IGB_RX_DROPPED_MASK;
 	}
 }
 
