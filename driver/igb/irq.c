@@ -159,10 +159,12 @@ static irqreturn_t ntzc_igb_irq_single(int irq, void *data)
 {
 	struct ntzc_igb *igb = data;
 	u32 icr = ntzc_igb_rd(igb, IGB_ICR);
-	bool ours = igb->irq_mode == NTZC_IGB_MSI || icr & IGB_INT_ASSERTED;
+	bool gone = READ_ONCE(igb->gone);
+	/* of a card that is gone all bits are ones: it must not answer for its neighbours */
+	bool ours = igb->irq_mode == NTZC_IGB_MSI || (!gone && icr & IGB_INT_ASSERTED);
 
 	/* read, a cause is cleared: heed it also if it was masked, and somebody else asserted */
-	if (unlikely(READ_ONCE(igb->gone)) || !(icr & (IGB_INT_ASSERTED | NTZC_IGB_ALL_CAUSES)))
+	if (unlikely(gone) || !(icr & (IGB_INT_ASSERTED | NTZC_IGB_ALL_CAUSES)))
 		return IRQ_RETVAL(ours);
 	ntzc_igb_wr(igb, IGB_IMC, NTZC_IGB_ALL_CAUSES);
 	ntzc_igb_irq_causes(igb, icr);
