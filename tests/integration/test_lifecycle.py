@@ -90,7 +90,7 @@ def test_a_killed_holder_gives_back_at_once_and_others_keep_theirs(bench: Bench)
 
 
 def test_a_link_that_flaps_loses_no_buffer_and_traffic_goes_on(bench: Bench, tap: Any) -> None:
-    """Hostile cases 74 and 86."""
+    """Hostile case 86."""
     for n in range(10):
         bench.vm.set_link(0, False)
         bench.vm.wait_carrier(0, up=False)

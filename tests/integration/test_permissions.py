@@ -38,7 +38,14 @@ def test_a_file_that_was_passed_has_the_rights_that_it_was_opened_with(
 
 def test_interfaces_of_other_network_namespaces_are_not_there(bench: Bench, rights: Any) -> None:
     """Hostile case 95."""
-    rights.in_another_network_namespace(bench.near)
+    rights.in_another_network_namespace(bench.near, bench.iface)
+
+
+def test_a_cards_files_are_everybodys_to_read_and_the_administrators_to_write(
+    bench: Bench, rights: Any
+) -> None:
+    """Hostile cases 93 and 94."""
+    rights.in_sysfs(bench.near)
 
 
 @pytest.fixture

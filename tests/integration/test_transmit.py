@@ -242,3 +242,46 @@ def test_drain_waits_until_the_card_has_sent_everything(bench: Bench, sender: An
     sender.drain()
     assert bench.vm.guest.fetch(sender.stats())["tx_completed"] == 64
     assert bench.wire.recv_many(64, 10) == [frame(i) for i in range(64)]
+
+
+@pytest.fixture
+def unplugged(bench: Bench) -> Iterator[None]:
+    """Card 0 without its cable; all is as ever afterwards."""
+    bench.vm.set_link(0, False)
+    bench.vm.wait_carrier(0, up=False)
+    yield
+    bench.vm.run(["ip", "link", "set", bench.iface, "up"])
+    bench.vm.set_link(0, True)
+    bench.vm.wait_carrier(0)
+
+
+def test_frames_sent_while_the_link_is_down_come_back_and_never_leave_late(
+    bench: Bench, sender: Any, unplugged: None
+) -> None:
+    """Hostile case 74: without a cable, and with the interface down."""
+    size, rounds = 100, 3
+
+    def filled() -> list[tuple[int, ...]]:
+        spare = bench.vm.guest.fetch(sender.reserve(size))
+        assert len(spare) == size
+        return [sender.fill(desc, frame(n)) for n, desc in enumerate(spare)]
+
+    def counts() -> tuple[int, int]:
+        stats = bench.vm.guest.fetch(sender.stats())
+        return stats["tx_completed"] + stats["tx_failed"], stats["tx_in_flight"]
+
+    for _ in range(rounds):
+        assert sender.submit(*filled()) == size
+        sender.drain()
+    assert counts() == (rounds * size, 0)
+    bench.vm.run(["ip", "link", "set", bench.iface, "down"])
+    kept = filled()
+    assert refused(sender.submit, *kept) == errno.ENETDOWN
+    bench.vm.run(["ip", "link", "set", bench.iface, "up"])
+    bench.vm.set_link(0, True)
+    bench.vm.wait_carrier(0)
+    assert bench.wire.drain() == []
+    assert sender.submit(*kept) == size, "what was refused is the program's still"
+    assert bench.wire.recv_many(size, 30) == [frame(n) for n in range(size)]
+    sender.drain()
+    assert counts() == ((rounds + 1) * size, 0)

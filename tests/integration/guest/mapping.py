@@ -15,6 +15,7 @@ import shutil
 import signal
 import struct
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import abi
@@ -286,12 +287,33 @@ def _wait(tap: abi.Tap, count: int) -> None:
     wait_for(lambda: tap.stats()["waiting"] >= count, f"{count} frames")
 
 
+class _Secret:
+    """Bytes that a process can write, and know again, without having them in its memory."""
+
+    def __init__(self) -> None:
+        self._parts = os.urandom(32), os.urandom(32)
+
+    def _bytes(self) -> Iterator[int]:
+        return (a ^ b for a, b in zip(*self._parts, strict=True))
+
+    def write(self, mapping: mmap.mmap, at: int) -> None:
+        for i, byte in enumerate(self._bytes()):
+            mapping[at + i] = byte
+
+    def is_at(self, mapping: mmap.mmap, at: int) -> bool:
+        return all(mapping[at + i] == byte for i, byte in enumerate(self._bytes()))
+
+    def reveal(self) -> bytes:
+        return bytes(self._bytes())
+
+
 def core_dump(name: str, peer: str) -> None:
-    """A program that dumps core leaves packet memory out of it, though all else is in."""
+    """A program that dumps core leaves packet memory and rings out of it, though all else is in."""
     neighbour = Neighbour(peer)
     where = tempfile.mkdtemp()
-    # what is written to packet memory is nowhere else, neither in the program nor here
-    masked, mask, known = (os.urandom(32) for _ in range(3))
+    received, sent, ring = (_Secret() for _ in range(3))
+    known = os.urandom(32)
+    head = frames.frame(0)[: frames.HEADER_LEN]
 
     def dump() -> None:
         os.chdir(where)
@@ -299,9 +321,12 @@ def core_dump(name: str, peer: str) -> None:
         Path("/proc/self/coredump_filter").write_text("0x1ff")
         with tap_with(name, neighbour) as (tap, _):
             tap.setup_tx(16)
-            assert tap.tx
-            for i, (a, b) in enumerate(zip(masked, mask, strict=True)):
-                tap.tx[i] = a ^ b
+            rings = mmap.mmap(tap.fd, tap.field("rings_bytes"), offset=abi.MMAP_RX_RINGS)
+            assert tap.rx and tap.tx
+            while not any(received.is_at(tap.rx, d[OFFSET] + len(head)) for d in tap.read_all(1)):
+                pass
+            sent.write(tap.tx, 0)
+            ring.write(rings, len(rings) - 32)
             shared = mmap.mmap(-1, PAGE)
             shared[:32] = known
             os.kill(os.getpid(), signal.SIGABRT)
@@ -312,6 +337,8 @@ def core_dump(name: str, peer: str) -> None:
     pattern.write_text("core")
     try:
         child = Child(dump)
+        wait_for(lambda: n_taps(name) == 1, "its tap")
+        neighbour.send_raw(head + received.reveal())
         assert child.ended() == -signal.SIGABRT
     finally:
         pattern.write_text(before)
@@ -319,5 +346,6 @@ def core_dump(name: str, peer: str) -> None:
     data = core.read_bytes()
     shutil.rmtree(where)
     assert data[:4] == b"\x7fELF" and known in data
-    assert bytes(a ^ b for a, b in zip(masked, mask, strict=True)) not in data
+    for secret in (received, sent, ring):
+        assert secret.reveal() not in data
     neighbour.close()

@@ -195,13 +195,40 @@ def ours_of_reader(tap: abi.Tap) -> list[tuple[int, ...]]:
             return list(descs)
 
 
-def in_another_network_namespace(name: str) -> None:
-    """A tap attaches to interfaces of its caller's network namespace alone, and sees no others."""
+def in_sysfs(name: str) -> None:
+    """Anybody reads a card's files; root writes them, with CAP_NET_ADMIN of the first namespace."""
+    folder = Path("/sys/class/net", name, "ntzc")
+    before = {path: path.read_text() for path in sorted(folder.iterdir())}
+    written = [folder / "quota", folder / "quota_max", folder / "stack"]
+    assert [path for path in before if path.stat().st_mode & 0o222] == written
+
+    def act(become: Callable[[], None]) -> list[int]:
+        become()
+        for path in before:
+            assert path.read_text()
+        return [err(path.write_text, before[path]) for path in written]
+
+    assert apart(act, become_nobody) == [errno.EACCES] * 3
+    assert apart(act, lambda: become_root_without(CAP_NET_ADMIN)) == [errno.EPERM] * 3
+    assert apart(act, become_root_of_a_user_namespace) == [errno.EPERM] * 3
+    assert apart(act, lambda: become_root_without(CAP_NET_RAW)) == [0] * 3
+    assert [path.read_text() for path in written] == [before[path] for path in written]
+
+
+def in_another_network_namespace(name: str, target: str) -> None:
+    """A tap attaches and sends to interfaces of its caller's network namespace alone.
+
+    It sees no others, either; a tap that came along has what it had.
+    """
 
     def act() -> None:
-        tap = abi.Tap()
-        index = socket.if_nametoindex(name)
+        tap, sender = abi.Tap(), abi.Tap().attach(name).setup_tx(4)
+        index, beyond = map(socket.if_nametoindex, (name, target))
         assert abi.call("unshare", CLONE_NEWNET) == (0, 0)
+        assert err(sender.add_target, target) == errno.ENODEV
+        assert err(sender.add_target, "", beyond) == errno.ENODEV
+        assert len(sender.reserve(4)) == 4
+        sender.close()
         assert err(tap.attach, name) == errno.ENODEV
         wanted = abi.Attach(ifindex=index)
         assert err(fcntl.ioctl, tap.fd, abi.ATTACH, wanted) == errno.ENODEV
