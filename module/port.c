@@ -384,8 +384,32 @@ void ntzc_port_set_frame(struct ntzc_port *port, unsigned int frame_max)
 EXPORT_SYMBOL_GPL(ntzc_port_set_frame);
 
 /**
- * ntzc_port_set_slots() - tell how large the rings will be
+ * ntzc_port_check_rings() - ask whether the rings can be changed
  * @port: the port
+ * @n_queues: the number of queues, as for ntzc_port_set_queues()
+ * @rx_slots: receive descriptors of all of them
+ *
+ * Context: process, RTNL held.
+ * Return: 0, or -EBUSY: taps are attached, or send to it, and the number of queues changes,
+ * or the pool that taps use has too few buffers.
+ */
+int ntzc_port_check_rings(struct ntzc_port *port, unsigned int n_queues, unsigned int rx_slots)
+{
+	int err = 0;
+
+	mutex_lock(&port->lock);
+	if (n_queues != port->n_queues && (port->n_taps || port->n_senders))
+		err = -EBUSY;
+	else if (port->n_taps && !ntzc_port_serves(port->rx_pool, rx_slots, port->frame_max))
+		err = -EBUSY;
+	mutex_unlock(&port->lock);
+	return err;
+}
+EXPORT_SYMBOL_GPL(ntzc_port_check_rings);
+
+/**
+ * ntzc_port_set_slots() - tell how large the rings will be
+ * @port: the port, down
  * @rx_slots: as the next ntzc_port_up() will say
  *
  * For who attaches to a card that is down: the pool is made then. One that there is stays.
@@ -395,8 +419,7 @@ EXPORT_SYMBOL_GPL(ntzc_port_set_frame);
 void ntzc_port_set_slots(struct ntzc_port *port, unsigned int rx_slots)
 {
 	mutex_lock(&port->lock);
-	if (!port->rx_pool)
-		port->rx_slots = rx_slots;
+	port->rx_slots = rx_slots;
 	mutex_unlock(&port->lock);
 }
 EXPORT_SYMBOL_GPL(ntzc_port_set_slots);

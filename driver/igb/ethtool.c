@@ -272,6 +272,10 @@ static int ntzc_igb_set_ringparam(struct net_device *netdev, struct ethtool_ring
 		return -EINVAL;
 	if (rx == old_rx && tx == old_tx)
 		return 0;
+	/* before the link goes down for nothing */
+	err = ntzc_port_check_rings(igb->port, igb->n_queues, igb->n_queues * rx);
+	if (err)
+		return err;
 	ntzc_igb_close(netdev);
 	igb->rx_size = rx;
 	igb->tx_size = tx;
@@ -311,6 +315,10 @@ static int ntzc_igb_set_channels(struct net_device *netdev, struct ethtool_chann
 		return -EINVAL;
 	if (ch->combined_count == old)
 		return 0;
+	err = ntzc_port_check_rings(igb->port, ch->combined_count,
+				    ch->combined_count * igb->rx_size);
+	if (err)
+		return err;
 	ntzc_igb_close(netdev);
 	err = ntzc_port_set_queues(igb->port, ch->combined_count);
 	if (!err)

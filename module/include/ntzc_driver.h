@@ -173,6 +173,7 @@ int ntzc_port_up(struct ntzc_port *port, unsigned int rx_slots);
 void ntzc_port_down(struct ntzc_port *port);
 int ntzc_port_check_frame(struct ntzc_port *port, unsigned int frame_max);
 void ntzc_port_set_frame(struct ntzc_port *port, unsigned int frame_max);
+int ntzc_port_check_rings(struct ntzc_port *port, unsigned int n_queues, unsigned int rx_slots);
 void ntzc_port_set_slots(struct ntzc_port *port, unsigned int rx_slots);
 int ntzc_port_set_queues(struct ntzc_port *port, unsigned int n_queues);
 void *ntzc_port_priv(const struct ntzc_port *port);

@@ -129,10 +129,26 @@ def test_ring_and_mtu_changes_under_an_open_tap(bench: Bench, tap: Any) -> None:
         (desc,) = bench.vm.guest.fetch(tap.read_all(1))
         assert tap.data(desc) == frame(entries)
         tap.release(desc[HANDLE])
-    done = bench.vm.run(["ip", "link", "set", bench.iface, "mtu", "9000"], check=False)
-    assert done.returncode and "busy" in done.stderr
-    done = bench.vm.run(["ethtool", "-L", bench.iface, "combined", "1"], check=False)
-    assert done.returncode
+    changes = bench.vm.read_file(f"/sys/class/net/{bench.iface}/carrier_changes")
+    for words in (
+        ["ip", "link", "set", bench.iface, "mtu", "9000"],
+        ["ethtool", "-L", bench.iface, "combined", "1"],
+        [
+            "ethtool",
+            "-G",
+            bench.iface,
+            "rx",
+            "4096",
+        ],  # the pool is the tap's for as long as it lives
+    ):
+        done = bench.vm.run(words, check=False)
+        assert done.returncode and "busy" in done.stderr
+    after = bench.vm.read_file(f"/sys/class/net/{bench.iface}/carrier_changes")
+    assert after == changes, "what is refused does not take the link down"
+    bench.vm.run(["ip", "link", "set", bench.iface, "down"])
+    done = bench.vm.run(["ethtool", "-G", bench.iface, "rx", "4096"], check=False)
+    assert done.returncode, "it could not come up with such rings"
+    bench.vm.run(["ip", "link", "set", bench.iface, "up"])
     bench.usual_rings(bench.iface)
     bench.set_mtu(1400)
     bench.set_mtu(1500)
