@@ -133,6 +133,9 @@ int ntzc_tap_release(struct ntzc_tap *tap, const u32 *handles, unsigned int n)
  * ntzc_tap_reclaim_chan() - take back what is in one release ring, as it stands now
  * @c: the channel
  *
+ * Of what is nothing to give back, about a batch is looked at: the rest can wait, as
+ * what a program writes there must not be others' work.
+ *
  * Context: as ntzc_tap_reclaim().
  */
 void ntzc_tap_reclaim_chan(struct ntzc_chan *c)
@@ -140,11 +143,15 @@ void ntzc_tap_reclaim_chan(struct ntzc_chan *c)
 	struct m_buf *done[NTZC_BATCH] __uninitialized;
 	struct ntzc_tap *tap = c->tap;
 	unsigned int n, looks = c->release_mask / NTZC_BATCH + 1;
+	u64 bad = 0;
 
 	/* a bound, as the program may go on filling it */
-	while (looks-- && ntzc_ring_filled(&c->rings->release, READ_ONCE(c->release_cons))) {
+	while (looks-- && bad < NTZC_BATCH &&
+	       ntzc_ring_filled(&c->rings->release, READ_ONCE(c->release_cons))) {
 		spin_lock_bh(&tap->hold_lock);
+		bad -= c->bad_release;
 		n = ntzc_chan_reclaim(c, done, NTZC_BATCH);
+		bad += c->bad_release;
 		spin_unlock_bh(&tap->hold_lock);
 		ntzc_pool_restore(tap->rx_pool, done, n);
 	}

@@ -69,14 +69,16 @@ static void ntzc_rx_reclaim_chan(struct ntzc_queue *q, struct ntzc_chan *c)
 {
 	unsigned int looks = c->release_mask / NTZC_BATCH + 1, room, n;
 	struct m_buf *done[NTZC_BATCH] __uninitialized;
+	u64 bad;
 
 	/* when the pool runs low all goes there: this queue's next refill may be long in coming */
 	room = ntzc_rx_runs_low(q) ? 0 :
 	       min_t(unsigned int, NTZC_SPARE - q->n_spare, NTZC_BATCH);
 	spin_lock(&c->tap->hold_lock);
+	bad = c->bad_release;
 	q->n_spare += ntzc_chan_reclaim(c, &q->spare[q->n_spare], room);
-	/* a bound, as the program may go on filling it */
-	while (looks-- && ntzc_rx_presses(q, c) &&
+	/* bounds, as in ntzc_tap_reclaim_chan() */
+	while (looks-- && c->bad_release - bad < NTZC_BATCH && ntzc_rx_presses(q, c) &&
 	       ntzc_ring_filled(&c->rings->release, c->release_cons)) {
 		n = ntzc_chan_reclaim(c, done, NTZC_BATCH);
 		ntzc_pool_restore(q->port->rx_pool, done, n);

@@ -196,7 +196,7 @@ static void ntzc_stack_show(struct ntzc_queue *from, struct m_buf *m)
 	taps = rcu_dereference(from->taps);
 	if (taps) {
 		for (t = 0; t < taps->n; t++)
-			ntzc_tap_reclaim(taps->chan[t]->tap);
+			ntzc_tap_reclaim_chan(taps->chan[t]);
 		ntzc_deliver(from, taps, &m, 1, m_buf_len(m), BIT_ULL(0), 1);
 	}
 	rcu_read_unlock();

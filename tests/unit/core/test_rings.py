@@ -122,6 +122,31 @@ def test_rubbish_in_the_release_ring_is_counted_and_ignored(stage: Stage, handle
     assert len(other.marks()) == 2
 
 
+@pytest.mark.parametrize("held", [1, 1000])
+def test_rubbish_in_a_long_release_ring_is_not_others_work(stage: Stage, held: int) -> None:
+    """Hostile case rings: each look at it ends soon; what is good behind it comes back later."""
+    card = stage.card(n_bufs=4096)
+    tap = stage.tap(quota=1024)
+    rings = tap.rx_rings(0)
+    for n in range(held):
+        card.receive(0, frames(1, seed=n))
+        card.refill(0)
+        (good,) = tap.read(1)
+    size = rings.release_size
+    rings.release([*[MASK32] * (size - 1), good.handle])
+    assert size == 1024
+    looks = 0
+    ways = (lambda: pump(card, 0, 1), card.stats, tap.kick, tap.stats)
+    while rings.back.cons < size:
+        before = rings.back.cons
+        ways[looks % len(ways)]()
+        assert before < rings.back.cons <= before + 2 * 64
+        looks += 1
+    assert looks >= size / (2 * 64)
+    assert tap.stats().bad_release == size - 1
+    assert good.handle not in tap.marks()
+
+
 def test_a_frame_given_back_twice_is_given_back_once(stage: Stage) -> None:
     card = stage.card()
     tap, other = stage.tap(), stage.tap()
