@@ -89,6 +89,19 @@ static int do_tx_setup(void)
 	return ioctl(fd, NTZC_IOC_TX_SETUP, &tx);
 }
 
+static int do_tx_setup_rings(void)
+{
+	tx = (struct ntzc_tx_setup){ .n_bufs = 64, .flags = NTZC_TX_RINGS };
+	return ioctl(fd, NTZC_IOC_TX_SETUP, &tx);
+}
+
+static void have_tx_rings(void)
+{
+	have_tap();
+	if (do_tx_setup_rings())
+		die("TX_SETUP");
+}
+
 static void have_tx(void)
 {
 	have_tap();
@@ -127,6 +140,13 @@ static int do_target(void)
 
 	strncpy(target.name, other, sizeof(target.name) - 1);
 	return ioctl(fd, NTZC_IOC_TX_TARGET, &target);
+}
+
+static void have_target_alone(void)
+{
+	have_tap();
+	if (do_target())
+		die("TX_TARGET");
 }
 
 static void have_target(void)
@@ -340,6 +360,11 @@ static int do_map_rings(void)
 	return map_all(NTZC_MMAP_RX_RINGS, attached.rings_bytes, PROT_READ | PROT_WRITE);
 }
 
+static int do_map_tx_rings(void)
+{
+	return map_all(NTZC_MMAP_TX_RINGS, tx.rings_bytes, PROT_READ | PROT_WRITE);
+}
+
 static int do_close(void)
 {
 	int was = fd;
@@ -365,6 +390,8 @@ static const struct {
 	{ "FILTER classic", have_tap, do_filter_classic },
 	{ "FILTER eBPF", have_tap, do_filter_ebpf },
 	{ "TX_SETUP", have_tap, do_tx_setup },
+	{ "TX_SETUP rings", have_tap, do_tx_setup_rings },
+	{ "TX_SETUP after TX_TARGET", have_target_alone, do_tx_setup_rings },
 	{ "TX_RESERVE", have_tx, do_reserve },
 	{ "TX_SUBMIT", have_reserved, do_submit },
 	{ "TX_SUBMIT received", have_frames, do_submit },
@@ -378,7 +405,8 @@ static const struct {
 	{ "poll", have_tap, do_poll },
 	{ "mmap receive memory", have_tap, do_map_rx },
 	{ "mmap transmit memory", have_tx, do_map_tx },
-	{ "mmap rings", have_tap, do_map_rings },
+	{ "mmap receive rings", have_tap, do_map_rings },
+	{ "mmap transmit rings", have_tx_rings, do_map_tx_rings },
 	{ "close", have_frames_and_target, do_close },
 };
 

@@ -107,15 +107,30 @@ def test_opening_survives_a_failed_allocation(core: harness.Core) -> None:
     assert core.live() == harness.NOTHING
 
 
-def test_getting_transmit_memory_survives_every_failed_allocation(core: harness.Core) -> None:
+@pytest.mark.parametrize("flags", [0, 1])
+@pytest.mark.parametrize("n_targets", [0, 1])
+def test_getting_transmit_memory_survives_every_failed_allocation(
+    core: harness.Core, flags: int, n_targets: int
+) -> None:
+    """With rings too, and for another card as well, which the tap may send to before it asks."""
     core.limit_order(0)  # no smaller chunk makes a failure good
     card = new_card(core)
     up(card)
+    others = [core.card(number=1 + n, n_queues=1, rx_ring=RING) for n in range(n_targets)]
+    for other in others:
+        up(other)
     tap = core.tap()
     tap.attach()
-    assert sweep(core, lambda: tap.tx_setup(n_bufs=32)) > 10
-    assert len(tap.reserve(64)) == 32
+    for n in range(n_targets):
+        tap.target(b"tap%d" % (1 + n))
+    made = sweep(core, lambda: tap.tx_setup(n_bufs=32, flags=flags))
+    assert made > 30 + 15 * n_targets
+    assert len(tap.tx_rings().take(64) if flags else tap.reserve(64)) == 32
     tap.close()
+    for other in others:
+        other.remove()
+        core.settle()
+        other.free()
     end(core, card)
 
 
