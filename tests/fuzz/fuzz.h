@@ -156,7 +156,7 @@ void touch_map(struct rng *rng, struct mapping *m);
 /* main.c */
 
 struct shared {
-	atomic_ullong calls, programs, edges, killed;
+	atomic_ullong calls, programs, edges, killed, died;
 	atomic_uint n_corpus;
 	atomic_bool stop;
 	atomic_uchar seen[COVER_SLOTS];

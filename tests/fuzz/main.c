@@ -211,9 +211,9 @@ static void settle(int fd)
 
 static void report(double start)
 {
-	printf("round %.0f s: %llu calls, %llu programs, %llu ways, %u kept, %llu killed\n",
+	printf("round %.0f s: %llu calls, %llu programs, %llu ways, %u kept, %llu killed, %llu died\n",
 	       now_s() - start, shared->calls, shared->programs, shared->edges, shared->n_corpus,
-	       shared->killed);
+	       shared->killed, shared->died);
 	fflush(stdout);
 }
 
@@ -239,10 +239,13 @@ static void worker_end(struct worker *w)
 {
 	int status;
 
-	if (!kill(w->pid, SIGKILL))
-		atomic_fetch_add(&shared->killed, 1);
+	kill(w->pid, SIGKILL);
 	if (waitpid(w->pid, &status, 0) != w->pid)
 		die("waitpid");
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		atomic_fetch_add(&shared->killed, 1);
+	else
+		atomic_fetch_add(&shared->died, 1);
 	w->pid = 0;
 }
 

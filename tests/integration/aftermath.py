@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a kernel has noticed by itself, looked up once our modules are gone.
+"""What a kernel has noticed by itself, looked up once a machine's modules are gone.
 
 ``ci/kernels.toml`` says by ``aids`` what a kernel notices. What it should have and has not is
 an error, so that no check goes missing without a word.
@@ -24,9 +24,16 @@ def begin(vm: VM) -> None:
         vm.write_file(f"{_DEBUG}/kcsan", b"on")
 
 
-def faults(vm: VM) -> str:
-    """Return what the machine's kernel has noticed, or nothing."""
-    return "\n".join(text for aid in vm.kernel.aids if (text := _AIDS[aid](vm)))
+def assert_none(vm: VM) -> None:
+    """Unload every driver of the cards, and the core; the kernel must have noticed nothing."""
+    lines = vm.read_file("/proc/modules").decode().splitlines()
+    loaded = {line.split()[0] for line in lines}
+    for name in ("igb", "ntzc_igb", "ntzc"):
+        if name in loaded:
+            vm.run(["rmmod", name])
+    vm.assert_log_clean()
+    found = "\n".join(text for aid in vm.kernel.aids if (text := _AIDS[aid](vm)))
+    assert not found, found
 
 
 def _leaks(vm: VM) -> str:

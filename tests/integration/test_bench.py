@@ -19,6 +19,7 @@ import pytest
 from emulation import kernels, modules
 from emulation.vm import VM
 
+from . import aftermath
 from .conftest import HERE, REPOSITORY
 from .test_libntzc import SAMPLES
 
@@ -98,7 +99,7 @@ def lab(kernel: str) -> Iterator[Lab]:
         yield lab
         vm.wait_until(lambda: lab.n_taps() == 0, 30, "the taps' end")
         command.close()
-        vm.assert_log_clean()
+        aftermath.assert_none(vm)
 
 
 def trials(report: dict[str, Any]) -> list[dict[str, Any]]:

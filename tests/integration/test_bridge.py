@@ -23,6 +23,7 @@ from emulation.channel import Completed, Process
 from emulation.errors import VMError
 from emulation.vm import VM
 
+from . import aftermath
 from .conftest import HERE, REPOSITORY
 from .test_clients import ENVIRONMENT, PYTHON
 from .test_libntzc import SAMPLES
@@ -162,6 +163,7 @@ def machine_with_hosts(kernel: str) -> Iterator[Site]:
         yield Site(vm, ours["abi"], ours["hoststack"], left, right, datagrams, ports)
         for host in hosts:
             host.close()
+        aftermath.assert_none(vm)
 
 
 @pytest.fixture
