@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from emulation import kernels, modules
+from emulation.cache import REPOSITORY
 from emulation.errors import VMError
 from emulation.kernels import KernelError
 from emulation.modules import BuildError
@@ -86,13 +87,28 @@ def _machine(args: argparse.Namespace) -> int:
         taps=True,
     ) as vm:
         vm.load_modules(own)
-        return _shell(vm) if args.command == "shell" else _command(vm, args.argv)
+        if args.command == "run":
+            return _command(vm, args.argv)
+        if own:
+            _bring_up(vm)
+        return _shell(vm)
+
+
+def _bring_up(vm: VM) -> None:
+    """Have the cards ready for whoever sits down, and say what they are called."""
+    names = [vm.interface(card) for card in range(vm.n_cards)]
+    for name in names:
+        vm.run(["ip", "link", "set", name, "up"])
+    print(f"emulation: cards {', '.join(names)} are up; `ntzc list` shows them", file=sys.stderr)
 
 
 def _shell(vm: VM) -> int:
     from emulation.terminal import interact  # noqa: PLC0415 - likewise
 
-    return interact(vm, ["bash", "-i"], _environment())
+    built = f"{REPOSITORY}/build/python/bin:{REPOSITORY}/build/lib"
+    env = {"PYTHONPATH": f"{REPOSITORY}/build/python", "PS1": r"\h:\w\$ "} | _environment()
+    words = ["sh", "-c", 'PATH="$1:$PATH" exec bash --norc -i', "sh", built]
+    return interact(vm, words, env)
 
 
 def _command(vm: VM, argv: Sequence[str]) -> int:
