@@ -26,7 +26,7 @@ static volatile unsigned char sink;
 #define QUOTA 3072	/* frames: a burst and a half */
 #define HELD 2000	/* frames, of a loaded card's tap */
 #define LARGER 4	/* times as many buffers as the rings need, of its pool */
-#define IDLE 32		/* taps beside it that are open, and get nothing */
+#define IDLE 32		/* taps of the card's second queue, to which no frame comes */
 
 static struct {
 	unsigned int door;
@@ -248,13 +248,17 @@ static void hold(struct ntzc_tap *tap)
 	}
 }
 
-/* Taps that are on no card; the program's end closes them */
-static void open_idle(void)
+/* Taps that get nothing; the program's end closes them */
+static void attach_idle(const char *interface)
 {
-	struct ntzc_device *device;
+	struct ntzc_tap_options opts = {
+		.size = sizeof(opts), .flags = NTZC_ATTACH_PROMISC, .interface = interface,
+		.queues = 1 << 1,
+	};
+	struct ntzc_tap *tap;
 
 	for (unsigned int i = 0; i < IDLE; i++) {
-		int err = ntzc_device_create(NULL, &device);
+		int err = ntzc_tap_create(&opts, &tap);
 
 		if (err)
 			fail("idle", err);
@@ -269,6 +273,9 @@ static void create(const char *interface, char what)
 		.door = run.door,
 	};
 
+	/* the other queue is the idle taps' */
+	if (run.loaded)
+		opts.queues = 1 << 0;
 	/* what is being sent is held, too: two bursts, or the next one is lost */
 	if (what == 'f')
 		opts.quota = 2 * QUOTA;
@@ -311,7 +318,8 @@ static int usage(void)
 {
 	fprintf(stderr, "usage: insn [-c] [-l] [-b BATCH] [-k TAPS] rx|tx|forward IFACE COUNT LEN\n"
 			"  -c  through calls; else through rings\n"
-			"  -l  of a pool %d times as large, with %d frames held, beside %d idle taps\n",
+			"  -l  of a pool %d times as large, with %d frames held, beside %d taps of queue 1,\n"
+			"      to which no frame comes\n",
 		LARGER, HELD, IDLE);
 	return 2;
 }
@@ -344,12 +352,12 @@ int main(int argc, char **argv)
 	if (larger)
 		set_pool(argv[optind + 1], LARGER);
 	create(argv[optind + 1], what);
+	if (run.loaded)
+		attach_idle(argv[optind + 1]);
 	puts("ready");
 	fflush(stdout);
-	if (run.loaded) {
-		open_idle();
+	if (run.loaded)
 		hold(run.taps[0]);
-	}
 	done = work(what, 0, 2 * count);
 	delivered[0] = frames_delivered();
 	NTZC_MARK(1);

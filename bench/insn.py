@@ -115,15 +115,33 @@ HEAD = (
 
 def _command(programs: Programs, case: Case, iface: str) -> list[str | Path]:
     if case.python:
-        script = ROOT / "bench/batch.py"
-        return [sys.executable, script, programs.marks, iface, str(COUNT), str(case.batch)]
+        numbers = [str(COUNT), str(case.batch)]
+        words: list[str | Path] = [programs.marks, iface, *numbers, case.what, str(case.len_bytes)]
+        return [sys.executable, ROOT / "bench/batch.py", *words]
     flags = ["-c"] * case.calls + ["-l"] * case.loaded
     flags += ["-b", str(case.batch), "-k", str(case.taps)]
     return [programs.client, *flags, case.what, iface, str(COUNT), str(case.len_bytes)]
 
 
+@contextmanager
+def _queues(vm: VM, iface: str, case: Case) -> Iterator[None]:
+    """Give the card a second queue for the taps of a loaded one that get nothing."""
+    if case.loaded:
+        vm.run(["ethtool", "-L", iface, "combined", "2"])
+        vm.wait_carrier(0)
+    yield
+    if case.loaded:
+        vm.run(["ethtool", "-L", iface, "combined", "1"])
+        vm.wait_carrier(0)
+
+
 def measure(vm: VM, programs: Programs, source: Source, iface: str, case: Case) -> Figure:
     """Run one measurement in the machine."""
+    with _queues(vm, iface, case):
+        return _measure(vm, programs, source, iface, case)
+
+
+def _measure(vm: VM, programs: Programs, source: Source, iface: str, case: Case) -> Figure:
     environment = {"PYTHONPATH": str(ROOT / "build/python"), **source.environment}
     run = vm.spawn(_command(programs, case, iface), env=environment)
     vm.wait_until(lambda: b"ready" in run.stdout or run.returncode is not None, 60, "the tap")

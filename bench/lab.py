@@ -11,6 +11,8 @@ between them shows how well it repeats.
 
 from __future__ import annotations
 
+import datetime
+import hashlib
 import re
 import shlex
 import sys
@@ -88,6 +90,8 @@ class Record:
         repeat: how much more the second run took than the first, as a fraction.
         steady: whether that is at most one percent.
         attempts: how often the case was run; the steadiest counts.
+        sitting: when its machine was booted: a run may have been interrupted.
+        revision: of what was measured; see :func:`revision`.
 
     """
 
@@ -118,6 +122,19 @@ class Record:
     repeat: float
     steady: bool
     attempts: int
+    sitting: str
+    revision: str
+
+
+def revision() -> str:
+    """Return a digest of all that is measured, and of what measures it."""
+    folders = ("module", "driver", "libntzc", "pyntzc", "bench", "emulation")
+    kinds = {".c", ".h", ".py", ".pyi"}
+    paths = (path for name in folders for path in (ROOT / name).rglob("*"))
+    digest = hashlib.sha256()
+    for path in sorted(path for path in paths if path.suffix in kinds):
+        digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 class Lab:
@@ -132,7 +149,10 @@ class Lab:
     def __init__(self, vm: VM, programs: PeerPrograms) -> None:
         self.vm = vm
         self._programs = programs
+        self._sitting = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self._revision = revision()
         self._mtu = 1500
+        self._queues = 1
         self._user_mmio = False
         self._ifaces = {card: vm.interface(card) for card in (Card.OURS, Card.STOCK)}
         for card, name in self._ifaces.items():
@@ -196,6 +216,7 @@ class Lab:
         """Run one case, again if its two runs differ; the steadiest of *attempts* counts."""
         self._leave_alone(system.card)
         self._fit(case.frame_len)
+        self._split(system)
         self._count_for(system)
         found: list[Cost] = []
         while len(found) < attempts and all(abs(cost.repeat) > STEADY for cost in found):
@@ -218,7 +239,7 @@ class Lab:
             cost.total, cost.copying, syscalls, cost.kernels(lambda p: p.interrupts),
             cost.kernels(lambda p: sum(p.atomics.values())), cost.kernels(lambda p: p.copied_bytes),
             reads + writes, reads, hot_reads, writes, cost.packets, cost.repeat,
-            abs(cost.repeat) <= STEADY, attempts,
+            abs(cost.repeat) <= STEADY, attempts, self._sitting, self._revision,
         )  # fmt: skip
 
     def _place(self, card: Card) -> str:
@@ -248,6 +269,12 @@ class Lab:
         for name in self._ifaces.values():
             self.vm.run(["ip", "link", "set", name, "mtu", str(mtu)])
         self._mtu = mtu
+
+    def _split(self, system: System) -> None:
+        if system.ours and system.queues != self._queues:
+            words = ["ethtool", "-L", self._ifaces[Card.OURS], "combined", str(system.queues)]
+            self.vm.run(words)
+            self._queues = system.queues
 
     def _count_for(self, system: System) -> None:
         """Count user space's accesses to devices while it drives one, which slows it down."""

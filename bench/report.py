@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -109,22 +110,28 @@ def render(results: dict[str, Any]) -> str:
         clock_ghz=CLOCK_HZ / 1e9,
         line_rate=LINE_RATE_PPS,
         kernels=sorted({r["kernel"] for r in records}),
+        revisions=sorted({r["revision"] for r in records}),
+        sittings=sorted({r["sitting"] for r in records}),
         worst=max(records, key=lambda r: abs(r["repeat"])),
         n_steady=sum(r["steady"] for r in records),
+        ours=(own := [r for r in records if r["system"].startswith("ntzc-")]),
+        n_steady_ours=sum(r["steady"] for r in own),
         setups=sorted(setups.values(), key=lambda r: str(r["system"])),
         absent=ABSENT,
         directions=DIRECTIONS,
     )
 
 
-def main() -> None:
-    """Write the report."""
+def main() -> int:
+    """Write the report; return 1 if something that must hold does not."""
     results = json.loads(RESULTS.read_text())
-    for row in standing(results["records"]):
-        print(f"{row['what']:<44}{row['value']:>12}  {row['must']:<18}{row['verdict']}")
+    rows = standing(results["records"])
+    for row in rows:
+        print(f"{row['what']:<58}{row['value']:>12}  {row['must']:<18}{row['verdict']}")
     REPORT.write_text(render(results))
     print(f"written: {REPORT.relative_to(ROOT)}")
+    return int(any(row["verdict"] == "missed" for row in rows))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

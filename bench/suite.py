@@ -16,7 +16,7 @@ from typing import Any
 import click
 from rich.progress import track
 
-from bench.lab import ATTEMPTS, MODERATION_US, RING, STEADY, Record, lab
+from bench.lab import ATTEMPTS, MODERATION_US, RING, STEADY, Record, lab, revision
 from bench.source import GATHERED, GATHERED_JUMBO, USUAL_LEN
 from bench.systems import ROOT, SYSTEMS, Case, System
 from emulation import kernels
@@ -130,8 +130,14 @@ def main(kernel: str, is_quick: bool, only: tuple[str, ...], resume: bool) -> No
     # a change of the MTU takes the links down for a while
     cases.sort(key=lambda each: each[1].frame_len > USUAL_LEN)
     records = _measured(kernels.fetch(kernel).release) if resume else []
-    done = {_key(record.system, record) for record in records}
-    cases = [(system, case) for system, case in cases if _key(system.name, case) not in done]
+    done = {_key(record.system, record): record.packets for record in records}
+    cases = [
+        (system, case)
+        for system, case in cases
+        if done.get(_key(system.name, case), 0) < 2 * case.count
+    ]
+    again = {_key(system.name, case) for system, case in cases}
+    records = [record for record in records if _key(record.system, record) not in again]
     skipped: list[Skipped] = []
     check: Check = {}
     print(HEAD)
@@ -151,13 +157,15 @@ def _measured(release: str) -> list[Record]:
     """Return the records of an interrupted run.
 
     Raises:
-        click.UsageError: there is none, or it was of another kernel.
+        click.UsageError: there is none, or it was of another kernel or of other sources.
 
     """
     try:
         found = json.loads(RESULTS.read_text())["records"]
     except FileNotFoundError:
         raise click.UsageError(f"no run to go on with: {RESULTS.relative_to(ROOT)}") from None
+    if {record.get("revision") for record in found} - {revision()}:
+        raise click.UsageError("what is measured has changed since that run: begin anew")
     records = [Record(**record) for record in found]
     if others := {record.kernel for record in records} - {release}:
         raise click.UsageError(f"the run was on {', '.join(sorted(others))}, not on {release}")

@@ -70,6 +70,7 @@ class System:
         taps: it can be several readers of one frame.
         max_len: the longest frame that it can take, in bytes.
         slowness: how much longer than others it may take for what it gets at a time.
+        queues: of the card; all frames come to the first.
         since: the first kernel release, as (major, minor), whose igb has it.
 
     """
@@ -83,6 +84,7 @@ class System:
     taps: bool = False
     max_len: int = 9014
     slowness: int = 1
+    queues: int = 1
     since: tuple[int, int] = (0, 0)
 
     @property
@@ -147,8 +149,9 @@ def _client(*flags: str) -> Callable[[Programs, Case, str], Words]:
 
 
 def _batches(programs: Programs, case: Case, iface: str) -> Words:
-    script = ROOT / "bench/batch.py"
-    return [sys.executable, script, programs.marks, iface, str(case.count), str(case.batch)]
+    numbers = [str(n) for n in (case.count, case.batch)]
+    how = [case.direction, str(case.frame_len)]
+    return [sys.executable, ROOT / "bench/batch.py", programs.marks, iface, *numbers, *how]
 
 
 def _packet(way: str) -> Callable[[PeerPrograms, Case, str], Words]:
@@ -174,8 +177,9 @@ def _dpdk_run(programs: PeerPrograms, case: Case, address: str) -> Words:
 
 def _python(way: str) -> Callable[[Programs, Case, str], Words]:
     def command(programs: Programs, case: Case, iface: str) -> Words:
-        script = ROOT / "bench/peers/rawsocket.py"
-        return [sys.executable, script, way, programs.marks, iface, str(case.count)]
+        script = ROOT / "bench/peers/python.py"
+        numbers = [str(case.count), str(case.frame_len)]
+        return [sys.executable, script, way, case.direction, programs.marks, iface, *numbers]
 
     return command
 
@@ -188,10 +192,12 @@ SYSTEMS = (
            "the pool four times as large", _ALL,
            _client(), card=Card.OURS, taps=True),
     System("ntzc-rings-loaded", "the same, the pool four times as large, 2,000 frames held, "
-           "32 taps open that get nothing", ("rx",), _client("-l"), card=Card.OURS, batches=False),
+           "32 taps on a second queue, to which no frame comes", ("rx",), _client("-l"),
+           card=Card.OURS, batches=False, queues=2),
     System("ntzc-read", "libntzc, one read() and one write() a batch; TX_RESERVE, TX_SUBMIT",
            _ALL, _client("-c"), card=Card.OURS, taps=True),
-    System("ntzc-python", "pyntzc, Batch.bytes(1)", ("rx",), _batches, card=Card.OURS),
+    System("ntzc-python", "pyntzc: Batch.bytes(1), and Tap.forward() of a batch; Tap.send(), "
+           "which copies", _ALL, _batches, card=Card.OURS),
     System("dpdk", "DPDK's igb driver by uio_pci_generic, bursts, rings 4096, pauses in which "
            "frames gather: one empty or short burst a pause is counted", _ALL, _dpdk_run,
            card=Card.USER),
@@ -214,11 +220,14 @@ SYSTEMS = (
            _packet("packet-tx-ring")),
     System("pcap-inject", "one pcap_inject() a frame, nothing captured", ("tx",),
            _packet("pcap-inject"), batches=False),
-    System("python-raw-socket", "recv_into() a frame, SO_RCVBUF 16 MiB", ("rx",),
+    System("python-raw-socket", "recv_into() a frame, SO_RCVBUF 16 MiB; send(), "
+           "PACKET_QDISC_BYPASS", ("rx", "tx"),
            _python("raw-socket"), batches=False, slowness=2),
-    System("python-pcapy", "pcapy-ng, next_batch(64), buffer 8 MiB, 60 ms", ("rx",),
+    System("python-pcapy", "pcapy-ng: next_batch(64), buffer 8 MiB, 60 ms; sendpacket()",
+           ("rx", "tx"),
            _python("pcapy"), batches=False),
-    System("python-scapy", "sniff() on an L2ListenSocket, bufsize 16 MiB", ("rx",),
+    System("python-scapy", "sniff() on an L2ListenSocket, bufsize 16 MiB; L2Socket.send()",
+           ("rx", "tx"),
            _python("scapy"), batches=False, slowness=10),
 )  # fmt: skip
 

@@ -30,6 +30,7 @@ def record(system: str, direction: str, frame_len: int, total: float, **more: An
     usual |= {"taps": 1, "insn_total": total, "mmio_writes": 0.25, "packets": 8192}
     usual |= {"insn_copying": 0.5}
     usual |= {"repeat": 0.004, "steady": True, "attempts": 1, "kernel": "9.9", "driver": "d"}
+    usual |= {"sitting": "2001-01-01T00:00:00+00:00", "revision": "0123456789ab"}
     return usual | {"setup": "as <usual>", "command": f"run {system}"} | more
 
 

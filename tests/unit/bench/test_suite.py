@@ -14,18 +14,19 @@ import pytest
 from click.testing import CliRunner
 
 from bench import suite
-from bench.lab import Record
+from bench.lab import Record, revision
 from bench.systems import Case, System
 from emulation import kernels
 
 KERNEL = "9.9"
 
 
-def record(system: System, case: Case, kernel: str = KERNEL) -> Record:
+def record(system: System, case: Case, **more: Any) -> Record:
     fields: dict[str, Any] = {field.name: 1 for field in dataclasses.fields(Record)}
-    fields |= {"system": system.name, "kernel": kernel, "taps": case.taps, "batch": case.batch}
+    fields |= {"system": system.name, "kernel": KERNEL, "taps": case.taps, "batch": case.batch}
     fields |= {"direction": case.direction, "frame_len": case.frame_len}
-    return Record(**fields)
+    fields |= {"packets": 2 * case.count, "revision": revision()}
+    return Record(**fields | more)
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_what_was_measured_is_kept_and_the_rest_is_measured(
 
 def test_a_run_on_another_kernel_is_not_gone_on_with(measured: list[tuple[str, Case]]) -> None:
     system, case = next(suite.full())
-    keep(record(system, case, "8.8"))
+    keep(record(system, case, kernel="8.8"))
     assert "the run was on 8.8, not on 9.9" in run("--resume")
     assert measured == []
 
@@ -79,3 +80,22 @@ def test_a_run_on_another_kernel_is_not_gone_on_with(measured: list[tuple[str, C
 def test_without_a_run_there_is_none_to_go_on_with(measured: list[tuple[str, Case]]) -> None:
     assert "no run to go on with: results.json" in run("--resume")
     assert measured == []
+
+
+def test_what_has_changed_since_is_not_added_to(measured: list[tuple[str, Case]]) -> None:
+    system, case = next(suite.full())
+    keep(record(system, case, revision="another"))
+    assert "has changed since that run" in run("--resume")
+    assert measured == []
+
+
+def test_what_was_measured_in_fewer_packets_is_measured_again(
+    measured: list[tuple[str, Case]],
+) -> None:
+    system, case = next(suite.full())
+    keep(record(system, case, packets=case.count))
+    assert run("--resume") == ""
+    assert measured[0] == (system.name, case)
+    records = json.loads(suite.RESULTS.read_text())["records"]
+    assert len(records) == len(measured)
+    assert all(r["packets"] == 2 * Case.count for r in records)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What Python has without NTZC: a raw socket, libpcap, or scapy; as bench/batch.py otherwise.
 
-Usage: rawsocket.py WAY MARKS.so IFACE COUNT
+Usage: python.py WAY rx|tx MARKS.so IFACE COUNT LEN
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -84,24 +85,86 @@ def scapy(interface: str) -> Callable[[], int]:
     return receive
 
 
-WAYS = {"raw-socket": raw_socket, "pcapy": pcapy, "scapy": scapy}
+def until_taken(send: Callable[[], object]) -> None:
+    """Send; the card's ring may be full, as those that bypass the queue are told."""
+    while True:
+        try:
+            send()
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
 
 
-def main(way: str, library: str, interface: str, count: int) -> None:
-    """Receive 4 * count frames; set the marks after two, three and four times *count*."""
+def raw_socket_send(interface: str, frame: bytearray) -> Callable[[], int]:
+    """One send() a frame, out of one buffer."""
+    file = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    file.setsockopt(263, 20, 1)  # SOL_PACKET, PACKET_QDISC_BYPASS
+    file.bind((interface, 0))
+
+    def send() -> int:
+        frame[0] = 2
+        until_taken(lambda: file.send(frame))
+        return 1
+
+    return send
+
+
+def pcapy_send(interface: str, frame: bytearray) -> Callable[[], int]:
+    """One sendpacket() a frame; it takes nothing but bytes."""
+    import pcapy
+
+    writer = pcapy.open_live(interface, 64, 0, 60)
+    writer.setfilter("less 1")  # it would capture what it sends
+
+    def send() -> int:
+        frame[0] = 2
+        writer.sendpacket(bytes(frame))
+        return 1
+
+    return send
+
+
+def scapy_send(interface: str, frame: bytearray) -> Callable[[], int]:
+    """The socket that sendp() sends by; a frame is a packet object, and built for each."""
+    from scapy.arch.linux import L2Socket
+    from scapy.layers.l2 import Ether
+    from scapy.packet import Raw
+
+    file = L2Socket(iface=interface, filter="less 1", promisc=False)
+    packet = Ether(bytes(frame[:14])) / Raw(bytes(frame[14:]))
+
+    def send() -> int:
+        packet.dst = "02:00:00:00:00:00"
+        until_taken(lambda: file.send(packet))
+        return 1
+
+    return send
+
+
+RECEIVES = {"raw-socket": raw_socket, "pcapy": pcapy, "scapy": scapy}
+SENDS = {"raw-socket": raw_socket_send, "pcapy": pcapy_send, "scapy": scapy_send}
+
+
+def main(way: str, what: str, library: str, interface: str, count: int, len_bytes: int) -> None:
+    """Deal with 4 * count frames; set the marks after two, three and four times *count*."""
     marks = ctypes.CDLL(library)
-    receive = WAYS[way](interface)
+    frame = bytearray(bytes.fromhex("02000000000000000000000088b5").ljust(len_bytes, b"\0"))
+    step = SENDS[way](interface, frame) if what == "tx" else RECEIVES[way](interface)
     print("ready", flush=True)
     done = 0
     for mark, end in enumerate((2 * count, 3 * count, 4 * count), 1):
         while done < end:
-            n = receive()
+            n = step()
             done += n
-            if n < 64:
+            if n < 64 and what == "rx":
                 time.sleep(_PAUSE_S)
         getattr(marks, f"mark{mark}")()
     print(done)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    way, what, library, interface, count, len_bytes = sys.argv[1:]
+    main(way, what, library, interface, int(count), int(len_bytes))
