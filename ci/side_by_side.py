@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-AT_ONCE = 2
 _NOTHING_RAN = 5  # pytest's status where its words choose no test
 
 
@@ -25,7 +24,8 @@ class Part:
     """Something to run in the repository's folder.
 
     Attributes:
-        title: over its output.
+        title: over its output; parts of one title share something out, so that some of them
+            may have no tests, but not all.
         words: for the Python that runs this, from ``-m`` on.
 
     """
@@ -55,15 +55,15 @@ def tests(title: str, *words: str) -> Part:
     return Part(title, ["-m", "pytest", *words])
 
 
-def run(parts: Sequence[Part], *, some_may_be_empty: bool = False) -> int:
-    """Run *parts*, two at a time; return 0 if all passed.
-
-    Where tests were dealt out *some* parts may have none; all of them may not.
-    """
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+def run(parts: Sequence[Part], at_once: int = 2) -> int:
+    """Run *parts*, so many at a time; return 0 if all passed."""
+    with ThreadPoolExecutor(at_once) as pool:
         runs = [pool.submit(part.run, shown=n == 0) for n, part in enumerate(parts)]
-        statuses = {run.result() for run in runs}
-    if some_may_be_empty and statuses != {_NOTHING_RAN}:
-        statuses.discard(_NOTHING_RAN)
+    statuses: dict[str, set[int]] = {part.title: set() for part in parts}
+    for part, ended in zip(parts, runs, strict=True):
+        statuses[part.title].add(ended.result())
+    for of_one in statuses.values():
+        if of_one != {_NOTHING_RAN}:
+            of_one.discard(_NOTHING_RAN)
     # one that a signal ended has a negative one
-    return next((abs(status) for status in statuses if status), 0)
+    return next((abs(status) for each in statuses.values() for status in each if status), 0)

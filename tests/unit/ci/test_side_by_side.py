@@ -13,15 +13,15 @@ from ci.side_by_side import Part, run
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
 
 
-def part(code: str) -> Part:
-    return Part("part", ["-c", code])
+def part(code: str, title: str = "part") -> Part:
+    return Part(title, ["-c", code])
 
 
 @pytest.mark.parametrize("where", [0, 1, 2])
 @pytest.mark.parametrize("code", ["raise SystemExit(1)", "raise SystemExit(5)", CRASH])
 def test_a_part_that_fails_fails_all(code: str, where: int) -> None:
-    parts = [part("pass") for _ in range(3)]
-    parts[where] = part(code)
+    parts = [part("pass", str(n)) for n in range(3)]
+    parts[where] = part(code, "failing")
     assert run(parts) > 0
 
 
@@ -30,11 +30,11 @@ def test_the_output_of_all_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     assert {"one", "two", "three"} <= {*capfd.readouterr().out.split()}
 
 
-def test_some_may_have_no_tests_where_they_were_dealt_out_but_not_all() -> None:
-    none, ok = part("raise SystemExit(5)"), part("pass")
-    assert run([none, ok], some_may_be_empty=True) == 0
-    assert run([none, none], some_may_be_empty=True) == 5
-    assert run([none, part(CRASH)], some_may_be_empty=True) > 0
+def test_of_what_was_dealt_out_some_parts_may_have_no_tests_but_not_all() -> None:
+    none, ok = "raise SystemExit(5)", "pass"
+    assert run([part(none, "a"), part(ok, "a"), part(ok, "b")]) == 0
+    assert run([part(none, "a"), part(none, "a"), part(ok, "b")]) == 5
+    assert run([part(none, "a"), part(CRASH, "a")]) > 0
 
 
 def test_what_a_part_leaves_behind_is_not_waited_for(capfd: pytest.CaptureFixture[str]) -> None:

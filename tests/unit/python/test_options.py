@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import shutil
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
@@ -101,12 +100,8 @@ def test_what_the_kernel_refuses_is_told_by_class_and_with_what_to_do(
 
 def compiled_by_tcpdump(text: str) -> bytes:
     """The program as tcpdump prints it."""
-    if not shutil.which("tcpdump"):
-        pytest.skip("tcpdump is not installed")
     argv = ["tcpdump", "-ddd", "-y", "EN10MB", "-s", "262144", text]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    if done.returncode:  # some versions want a card that they can open
-        pytest.skip(done.stderr)
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
     lines = [[int(word) for word in line.split()] for line in done.stdout.splitlines()[1:]]
     return b"".join(struct.pack("=HBBI", *line) for line in lines)
 
