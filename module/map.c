@@ -22,9 +22,11 @@ static void ntzc_map_free(struct ntzc_mapping *map)
 
 static void ntzc_map_undo(struct ntzc_mapping *map, u32 n_chunks)
 {
-	while (n_chunks--)
+	while (n_chunks--) {
 		dma_unmap_page(map->port->dma_dev, map->chunk_dma[n_chunks],
 			       PAGE_SIZE << map->pool->chunks[n_chunks].order, DMA_TO_DEVICE);
+		cond_resched();
+	}
 }
 
 static int ntzc_map_chunks(struct ntzc_mapping *map)
@@ -44,6 +46,7 @@ static int ntzc_map_chunks(struct ntzc_mapping *map)
 		}
 		map->chunk_dma[c] = dma;
 		map->need_sync |= dma_need_sync(dev, dma);
+		cond_resched();
 		/* as ntzc_pool_cut() cuts them */
 		n = min_t(u32, pool->size - i, (PAGE_SIZE << chunk->order) >> pool->shift);
 		for (j = 0; j < n; j++)

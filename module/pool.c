@@ -20,8 +20,10 @@ static void ntzc_pool_free_memory(struct ntzc_pool *pool)
 {
 	u32 i;
 
-	for (i = 0; i < pool->n_chunks; i++)
+	for (i = 0; i < pool->n_chunks; i++) {
 		__free_pages(pool->chunks[i].page, pool->chunks[i].order);
+		cond_resched();
+	}
 	kvfree(pool->chunks);
 	kvfree(pool->free);
 	kvfree(pool->bufs);
@@ -112,6 +114,8 @@ static int ntzc_pool_alloc_chunks(struct ntzc_pool *pool, gfp_t gfp)
 		c->order = order;
 		pool->n_chunks++;
 		left -= min_t(size_t, left, PAGE_SIZE << order);
+		/* an allocation that may not reclaim does not do so by itself */
+		cond_resched();
 	}
 	return 0;
 }
@@ -128,6 +132,7 @@ static int ntzc_pool_map(struct ntzc_pool *pool)
 		if (dma_mapping_error(dev, c->dma))
 			goto unmap;
 		pool->need_sync |= dma_need_sync(dev, c->dma);
+		cond_resched();
 	}
 	pool->mapped = true;
 	return 0;
@@ -152,9 +157,11 @@ void ntzc_pool_unmap(struct ntzc_pool *pool)
 	if (!pool->mapped)
 		return;
 	pool->mapped = false;
-	for (i = 0; i < pool->n_chunks; i++)
+	for (i = 0; i < pool->n_chunks; i++) {
 		dma_unmap_page(pool->port->dma_dev, pool->chunks[i].dma,
 			       PAGE_SIZE << pool->chunks[i].order, pool->dir);
+		cond_resched();
+	}
 }
 
 /* Cut the chunks into buffers; the first to be used is the first of the mapping */
@@ -180,6 +187,7 @@ static void ntzc_pool_cut(struct ntzc_pool *pool)
 			m->desc.offset = (i << pool->shift) + NTZC_HEADROOM;
 			pool->free[pool->size - 1 - i] = m;
 		}
+		cond_resched();
 	}
 	pool->n_free = pool->size;
 }

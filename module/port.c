@@ -711,6 +711,9 @@ static void ntzc_port_walk(const struct ntzc_port *port, struct ntzc_port_stats 
 			st->pool_held++;
 		else if (ntzc_glance(pool->bufs[i].in_flight))
 			st->pool_in_flight++;
+		/* there may be millions, of 64 taps a queue */
+		if (!(i % NTZC_BATCH))
+			cond_resched();
 	}
 }
 
