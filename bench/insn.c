@@ -35,6 +35,7 @@ static struct {
 	unsigned int len;
 	unsigned int n_taps;
 	struct ntzc_tap *taps[MAX_TAPS];
+	struct ntzc_tap *idle[IDLE];
 } run = { .door = NTZC_DOOR_RINGS, .batch = 64, .n_taps = 1 };
 
 static void fail(const char *what, int error)
@@ -248,17 +249,16 @@ static void hold(struct ntzc_tap *tap)
 	}
 }
 
-/* Taps that get nothing; the program's end closes them */
+/* Taps that get nothing */
 static void attach_idle(const char *interface)
 {
 	struct ntzc_tap_options opts = {
 		.size = sizeof(opts), .flags = NTZC_ATTACH_PROMISC, .interface = interface,
 		.queues = 1 << 1,
 	};
-	struct ntzc_tap *tap;
 
 	for (unsigned int i = 0; i < IDLE; i++) {
-		int err = ntzc_tap_create(&opts, &tap);
+		int err = ntzc_tap_create(&opts, &run.idle[i]);
 
 		if (err)
 			fail("idle", err);
@@ -371,6 +371,8 @@ int main(int argc, char **argv)
 	printf("delivered %llu %llu\n", delivered[1] - delivered[0], delivered[2] - delivered[1]);
 	for (unsigned int i = 0; i < run.n_taps; i++)
 		ntzc_tap_destroy(run.taps[i]);
+	for (unsigned int i = 0; run.loaded && i < IDLE; i++)
+		ntzc_tap_destroy(run.idle[i]);
 	if (larger)
 		set_pool(argv[optind + 1], 1);
 	return 0;
