@@ -235,7 +235,7 @@ static struct m_buf **ntzc_chan_take(struct ntzc_chan *c, const u32 *release, un
 				     struct m_buf **done)
 {
 	/* a guess: both ways are right for all */
-	bool shared = READ_ONCE(c->tap->port->n_taps) > 1;
+	bool shared = READ_ONCE(c->queue->n_taps) > 1;
 
 	if (c->tap->n_used > 1)
 		return ntzc_chan_take_all(c, release, n, false, shared, done);

@@ -15,6 +15,16 @@ static struct ntzc_taps *ntzc_queue_taps(struct ntzc_queue *q)
 	return rcu_dereference_protected(q->taps, lockdep_is_held(&q->port->lock));
 }
 
+static void ntzc_queue_set_taps(struct ntzc_queue *q, struct ntzc_taps *new)
+{
+	struct ntzc_taps *old = ntzc_queue_taps(q);
+
+	rcu_assign_pointer(q->taps, new);
+	WRITE_ONCE(q->n_taps, new ? new->n : 0);
+	if (old)
+		kfree_rcu(old, rcu);
+}
+
 /* Where a channel goes: behind the others of its fan-out group, or last */
 static unsigned int ntzc_taps_place(const struct ntzc_taps *taps, const struct ntzc_chan *c)
 {
@@ -49,9 +59,7 @@ int ntzc_queue_add(struct ntzc_queue *q, struct ntzc_chan *c)
 	}
 	new->chan[at] = c;
 	new->n = n + 1;
-	rcu_assign_pointer(q->taps, new);
-	if (old)
-		kfree_rcu(old, rcu);
+	ntzc_queue_set_taps(q, new);
 	return 0;
 }
 
@@ -76,8 +84,7 @@ void ntzc_queue_remove(struct ntzc_queue *q, struct ntzc_chan *c)
 			if (old->chan[i] != c)
 				new->chan[new->n++] = old->chan[i];
 	}
-	rcu_assign_pointer(q->taps, new);
-	kfree_rcu(old, rcu);
+	ntzc_queue_set_taps(q, new);
 }
 
 /**
@@ -88,11 +95,7 @@ void ntzc_queue_remove(struct ntzc_queue *q, struct ntzc_chan *c)
  */
 void ntzc_queue_clear(struct ntzc_queue *q)
 {
-	struct ntzc_taps *old = ntzc_queue_taps(q);
-
-	rcu_assign_pointer(q->taps, NULL);
-	if (old)
-		kfree_rcu(old, rcu);
+	ntzc_queue_set_taps(q, NULL);
 }
 
 /* Each frame's references: one for each tap that gets it, and the caller's own */

@@ -117,6 +117,7 @@ struct ntzc_port_ops {
 struct ntzc_queue {
 	struct ntzc_port *port;
 	unsigned int index;
+	unsigned int n_taps;		/* under port->lock; others read it for a guess */
 	void *priv;
 	struct napi_struct *napi;
 

@@ -546,8 +546,8 @@ MUTANTS = [
     Mutant(
         "a set of taps is freed while polls may use it",
         "deliver.c",
-        "\tif (old)\n\t\tkfree_rcu(old, rcu);\n\treturn 0;",
-        "\tkfree(old);\n\treturn 0;",
+        "\tif (old)\n\t\tkfree_rcu(old, rcu);\n",
+        "\tkfree(old);\n",
     ),
     Mutant(
         "a tap is freed while polls may find it",
