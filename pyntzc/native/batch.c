@@ -325,41 +325,60 @@ static PyObject *batch_check_at(PyObject *self, PyObject *arg)
 }
 
 /* Copy a frame into a reserved buffer, and note its length and tag */
+/* Copy a frame into a reserved buffer. Return: 0, or -1 with an error set. */
+static int batch_put_one(struct batch *b, struct ntzc_desc *desc, PyObject *frame, int tci)
+{
+	unsigned char *room;
+	Py_buffer data;
+	int err = -1;
+
+	if (PyObject_GetBuffer(frame, &data, PyBUF_FULL_RO) < 0)
+		return -1;
+	room = memory_bytes(b->memory, desc);
+	if (data.len > desc->len)
+		PyErr_Format(PyExc_ValueError, "a frame of %zd bytes in a buffer of %u", data.len,
+			     (unsigned int)desc->len);
+	else if (room)
+		err = PyBuffer_ToContiguous(room, &data, data.len, 'C');
+	if (!err) {
+		desc->len = (__u32)data.len;
+		desc->flags = tci >= 0 ? NTZC_TX_VLAN : 0;
+		desc->vlan_tci = tci >= 0 ? (__u16)tci : 0;
+	}
+	PyBuffer_Release(&data);
+	return err;
+}
+
 static PyObject *batch_put(PyObject *self, PyObject *args)
 {
 	struct batch *b = (struct batch *)self;
-	struct ntzc_desc *desc;
-	unsigned char *room;
-	Py_ssize_t i;
-	Py_buffer data;
+	Py_ssize_t i, start;
+	PyObject *frames;
 	int tci;
 
-	if (!PyArg_ParseTuple(args, "ny*i", &i, &data, &tci))
+	if (!PyArg_ParseTuple(args, "O!ni", &PyList_Type, &frames, &start, &tci))
 		return NULL;
 	if (batch_check(b) < 0)
-		goto fail;
-	if (i < 0 || i >= b->n || !batch_owns(b, i) || !(b->descs[i].handle & NTZC_HANDLE_TX)) {
-		PyErr_SetString(PyExc_IndexError, "no such buffer to fill");
-		goto fail;
-	}
-	desc = &b->descs[i];
-	if (data.len > desc->len) {
-		PyErr_Format(PyExc_ValueError, "a frame of %zd bytes in a buffer of %u", data.len,
-			     (unsigned int)desc->len);
-		goto fail;
-	}
-	room = memory_bytes(b->memory, desc);
-	if (!room || PyBuffer_ToContiguous(room, &data, data.len, 'C') < 0)
-		goto fail;
-	desc->len = (__u32)data.len;
-	desc->flags = tci >= 0 ? NTZC_TX_VLAN : 0;
-	desc->vlan_tci = tci >= 0 ? (__u16)tci : 0;
-	PyBuffer_Release(&data);
-	Py_RETURN_NONE;
+		return NULL;
+	for (i = 0; i < b->n; i++) {
+		PyObject *frame;
+		int err;
 
-fail:
-	PyBuffer_Release(&data);
-	return NULL;
+		/* an exporter of bytes is a program, too, and may change either meanwhile */
+		if (batch_check(b) < 0)
+			return NULL;
+		if (!batch_owns(b, i) || !(b->descs[i].handle & NTZC_HANDLE_TX) || start < 0 ||
+		    start + i >= PyList_Size(frames)) {
+			PyErr_SetString(PyExc_IndexError, "no such buffer to fill");
+			return NULL;
+		}
+		frame = Py_NewRef(PyList_GetItem(frames, start + i));
+		err = batch_put_one(b, &b->descs[i], frame, tci);
+		Py_DECREF(frame);
+		if (err)
+			return NULL;
+	}
+	Py_RETURN_NONE;
 }
 
 /* Whether its frames can be handed over: all that is left is ours alone */
@@ -474,7 +493,7 @@ static PyMethodDef batch_methods[] = {
 	{ "_take", batch_take, METH_NOARGS,
 	  "_take() -> frame or None: the next one, no longer the batch's." },
 	{ "_put", batch_put, METH_VARARGS,
-	  "_put(index, data, tci): copy a frame into a reserved buffer; tci < 0: no tag." },
+	  "_put(frames, start, tci): fill all with a list's, from one on; tci < 0: no tag." },
 	{ "_forward", batch_forward, METH_VARARGS,
 	  "_forward(function, target) -> int: hand what is left to ntzc_tap_forward." },
 	{ "_store", batch_store, METH_NOARGS,

@@ -162,12 +162,11 @@ class Sender(Handle):
         :class:`NoBufferError` or :class:`RingFullError` is raised.
         """
         pending = _frame_list(frames)
-        for frame in pending:
-            if not lib.NTZC_MIN_FRAME <= memoryview(frame).nbytes <= self.frame_max:
-                raise ValueError(
-                    f"a frame has {lib.NTZC_MIN_FRAME} to {self.frame_max} bytes, "
-                    f"not {memoryview(frame).nbytes}"
-                )
+        least, most = lib.NTZC_MIN_FRAME, self.frame_max
+        sizes = [memoryview(frame).nbytes for frame in pending]
+        if sizes and not least <= min(sizes) <= max(sizes) <= most:
+            wrong = next(size for size in sizes if not least <= size <= most)
+            raise ValueError(f"a frame has {least} to {most} bytes, not {wrong}")
         tci = -1 if vlan is None else vlan.tci & 0xFFFF
         deadline = deadline_of(timeout_s)
         target = self._number_of(to)
@@ -175,8 +174,7 @@ class Sender(Handle):
         while sent < len(pending):
             try:
                 with self._reserve(min(len(pending) - sent, PER_CALL), deadline) as batch:
-                    for index in range(len(batch)):
-                        batch._put(index, pending[sent + index], tci)
+                    batch._put(pending, sent, tci)
                     sent += self._transmit(batch, deadline, target)
             except NtzcOSError:
                 if not sent:

@@ -373,10 +373,12 @@ def test_a_call_that_a_signal_ended_is_made_again(card: FakeCard) -> None:
 def test_a_close_in_the_middle_of_a_send_leaves_nothing_to_write_to(card: FakeCard) -> None:
     tap = pyntzc.open("card")
     batch = tap._reserve(2, None)
-    batch._put(0, FRAME, -1)
+    batch._put([FRAME, FRAME], 0, -1)
+    with pytest.raises(IndexError):
+        batch._put([FRAME, FRAME], 1, -1)
     tap.close()
     with pytest.raises(pyntzc.ClosedError):
-        batch._put(1, FRAME, -1)
+        batch._put([FRAME, FRAME], 0, -1)
 
 
 def test_a_packet_that_is_not_held_keeps_no_other_from_going_back(card: FakeCard) -> None:
