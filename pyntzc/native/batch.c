@@ -324,27 +324,37 @@ static PyObject *batch_check_at(PyObject *self, PyObject *arg)
 	Py_RETURN_NONE;
 }
 
-/* Copy a frame into a reserved buffer, and note its length and tag */
-/* Copy a frame into a reserved buffer. Return: 0, or -1 with an error set. */
-static int batch_put_one(struct batch *b, struct ntzc_desc *desc, PyObject *frame, int tci)
+/* Copy a frame into a reserved buffer, and note its length and tag. Return: 0, or -1. */
+static int batch_put_one(struct batch *b, Py_ssize_t i, PyObject *frame, int tci)
 {
+	struct ntzc_desc *desc;
 	unsigned char *room;
 	Py_buffer data;
 	int err = -1;
 
 	if (PyObject_GetBuffer(frame, &data, PyBUF_FULL_RO) < 0)
 		return -1;
-	room = memory_bytes(b->memory, desc);
-	if (data.len > desc->len)
+	/* only now: whose bytes they are may be a program, which has just run */
+	if (batch_check(b) < 0)
+		goto out;
+	if (i >= b->n || !batch_owns(b, i) || !(b->descs[i].handle & NTZC_HANDLE_TX)) {
+		PyErr_SetString(PyExc_IndexError, "no such buffer to fill");
+		goto out;
+	}
+	desc = &b->descs[i];
+	if (data.len > desc->len) {
 		PyErr_Format(PyExc_ValueError, "a frame of %zd bytes in a buffer of %u", data.len,
 			     (unsigned int)desc->len);
-	else if (room)
-		err = PyBuffer_ToContiguous(room, &data, data.len, 'C');
-	if (!err) {
-		desc->len = (__u32)data.len;
-		desc->flags = tci >= 0 ? NTZC_TX_VLAN : 0;
-		desc->vlan_tci = tci >= 0 ? (__u16)tci : 0;
+		goto out;
 	}
+	room = memory_bytes(b->memory, desc);
+	if (!room || PyBuffer_ToContiguous(room, &data, data.len, 'C') < 0)
+		goto out;
+	desc->len = (__u32)data.len;
+	desc->flags = tci >= 0 ? NTZC_TX_VLAN : 0;
+	desc->vlan_tci = tci >= 0 ? (__u16)tci : 0;
+	err = 0;
+out:
 	PyBuffer_Release(&data);
 	return err;
 }
@@ -354,7 +364,7 @@ static PyObject *batch_put(PyObject *self, PyObject *args)
 	struct batch *b = (struct batch *)self;
 	Py_ssize_t i, start;
 	PyObject *frames;
-	int tci;
+	int tci, err;
 
 	if (!PyArg_ParseTuple(args, "O!ni", &PyList_Type, &frames, &start, &tci))
 		return NULL;
@@ -362,20 +372,15 @@ static PyObject *batch_put(PyObject *self, PyObject *args)
 		return NULL;
 	for (i = 0; i < b->n; i++) {
 		PyObject *frame;
-		int err;
 
-		/* an exporter of bytes is a program, too, and may change either meanwhile */
-		if (batch_check(b) < 0)
-			return NULL;
-		if (!batch_owns(b, i) || !(b->descs[i].handle & NTZC_HANDLE_TX) || start < 0 ||
-		    start + i >= PyList_Size(frames)) {
-			PyErr_SetString(PyExc_IndexError, "no such buffer to fill");
+		if (start < 0 || start + i >= PyList_Size(frames)) {
+			PyErr_SetString(PyExc_IndexError, "no frame for a buffer");
 			return NULL;
 		}
 		frame = Py_NewRef(PyList_GetItem(frames, start + i));
-		err = batch_put_one(b, &b->descs[i], frame, tci);
+		err = batch_put_one(b, i, frame, tci);
 		Py_DECREF(frame);
-		if (err)
+		if (err < 0)
 			return NULL;
 	}
 	Py_RETURN_NONE;
