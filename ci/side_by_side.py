@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+AT_ONCE = 2
 _NOTHING_RAN = 5  # pytest's status where its words choose no test
 
 
@@ -55,9 +56,9 @@ def tests(title: str, *words: str) -> Part:
     return Part(title, ["-m", "pytest", *words])
 
 
-def run(parts: Sequence[Part], at_once: int = 2) -> int:
-    """Run *parts*, so many at a time; return 0 if all passed."""
-    with ThreadPoolExecutor(at_once) as pool:
+def run(parts: Sequence[Part]) -> int:
+    """Run *parts*, two at a time; return 0 if all passed."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         runs = [pool.submit(part.run, shown=n == 0) for n, part in enumerate(parts)]
     statuses: dict[str, set[int]] = {part.title: set() for part in parts}
     for part, ended in zip(parts, runs, strict=True):

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import sys
 
-from ci.side_by_side import ROOT, run, tests
+from ci.side_by_side import AT_ONCE, ROOT, run, tests
 from emulation import kernels as known
 from emulation import modules
-
-AT_ONCE = 2
 
 
 def _shares(kernels: list[str]) -> list[tuple[str, list[str]]]:
@@ -34,7 +32,7 @@ def main(kernels: str, *words: str) -> int:
     parts = [tests(f"kernel {first}", "tests/unit", *files, "--kernels", first, *words)]
     for kernel, files in others:
         parts.append(tests(f"kernel {kernel}", *files, "--kernels", kernel, *words))
-    return run(parts, AT_ONCE)
+    return run(parts)
 
 
 if __name__ == "__main__":
