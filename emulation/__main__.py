@@ -80,6 +80,7 @@ def _machine(args: argparse.Namespace) -> int:
         kernel,
         cards=args.cards,
         cpus=args.cpus,
+        parallel=True,
         memory=args.memory,
         append=args.append,
         stock_igb=args.stock_igb,

@@ -63,6 +63,8 @@ class VM:
         kernel: a name from ``ci/kernels.toml``, or a kernel.
         cards: how many 82576 cards, each behind a root port of its own.
         cpus: virtual processors; None for what suits the kernel.
+        parallel: the processors really run at the same time, as races want it; else, if emulated,
+            they take turns, which costs the host less.
         memory: as QEMU takes it.
         append: more words for the kernel's command line.
         stock_igb: let the kernel's own igb driver load by itself.
@@ -88,6 +90,7 @@ class VM:
         *,
         cards: int = 2,
         cpus: int | None = None,
+        parallel: bool = False,
         memory: str = "2G",
         append: str = "",
         stock_igb: bool = False,
@@ -104,6 +107,7 @@ class VM:
         self._machine = Machine(
             cards=cards,
             cpus=self.kernel.cpus if cpus is None else cpus,
+            parallel=parallel,
             memory=memory,
             append=f"{self.kernel.append} {append}".strip(),
             pace=self.kernel.pace,

@@ -180,7 +180,7 @@ def main() -> int:
     if args.replay:
         words += ["-r", args.replay]
     print(f"fuzz: seed {args.seed}, {args.seconds:g} s, {kernel.release}", flush=True)
-    with VM(kernel, cards=2) as vm:
+    with VM(kernel, cards=2, parallel=True) as vm:
         vm.load_modules(built)
         try:
             fuzz(vm, words, args.seed, args.seconds, output)

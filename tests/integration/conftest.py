@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One VM per kernel, shared by all tests, and what must hold after each of them.
+"""One VM per kernel, shared by most tests, and what must hold after each of them.
 
 Cards: 0 is wired to the host. 1 and 2 are joined by a cable; 1 is NTZC's, 2 belongs to the
 stock igb driver, an independent peer.
@@ -7,6 +7,7 @@ stock igb driver, an independent peer.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,15 +174,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("kernel", names, scope="session")
 
 
-@pytest.fixture(scope="session")
-def machine(kernel: str) -> Iterator[Bench]:
-    """The VM of one kernel, with all loaded."""
+@contextlib.contextmanager
+def booted(kernel: str, *, parallel: bool) -> Iterator[Bench]:
+    """Boot a kernel's VM, load all, and see at the end that nothing of it is left."""
     built = modules.build(kernels.fetch(kernel))
     path = [REPOSITORY / "build/python", HERE, HERE / "guest"]
     with VM(
         kernel,
         cards=3,
         cross=[(1, 2)],
+        parallel=parallel,
         append="iomem=relaxed",  # tests touch registers behind the driver's back
         pythonpath=path,
         qemu_args=DISK,
@@ -195,9 +197,25 @@ def machine(kernel: str) -> Iterator[Bench]:
         bench.finish()
 
 
+@pytest.fixture(scope="session")
+def machine(kernel: str) -> Iterator[Bench]:
+    """The VM of one kernel, whose processors take turns: it is the cheaper one."""
+    with booted(kernel, parallel=False) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="session")
+def racing_machine(kernel: str) -> Iterator[Bench]:
+    """Another, whose processors run at the same time: for the tests marked ``races``."""
+    with booted(kernel, parallel=True) as bench:
+        yield bench
+
+
 @pytest.fixture
-def bench(machine: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
+def bench(kernel: str, request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The machine for one test: wires quiet before, log clean and pools whole after."""
+    races = request.node.get_closest_marker("races")
+    machine: Bench = request.getfixturevalue("racing_machine" if races else "machine")
     machine.assert_usable()
     machine.wire.drain()
     machine.vm.kernel_log()
