@@ -112,17 +112,19 @@ def exchange(address: str, size: int, timeout_s: float = 60) -> str:
 
 
 class Flood:
-    """Sends datagrams to *address* from a thread, whatever becomes of them."""
+    """Sends datagrams to *address* from a thread, on *cpu* if told, whatever becomes of them."""
 
-    def __init__(self, address: str, len_bytes: int = 1000) -> None:
+    def __init__(self, address: str, len_bytes: int = 1000, cpu: int | None = None) -> None:
         self._to = (address, 9)
         self._data = bytes(len_bytes)
+        self._cpus = os.sched_getaffinity(0) if cpu is None else {cpu}
         self._stop = threading.Event()
         self.sent = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
+        os.sched_setaffinity(0, self._cpus)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             while not self._stop.is_set():
                 # the interface may be down, or gone
