@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """``make vm-test``: the unit tests and the tests of some kernels.
 
-A virtual machine keeps one processor busy, so each of two processes has a kernel at a time; of
-one kernel alone, each has every second file of tests, and a machine of its own. (Four at once, of
-two processors, took longer.) The first of all has the unit tests besides.
+A virtual machine keeps most of a processor busy, so each of two processes has a kernel at a time;
+of one kernel alone, each has every second file of tests, and machines of its own. The first of all
+has the unit tests besides.
 """
 
 from __future__ import annotations
