@@ -205,8 +205,8 @@ def machine(kernel: str) -> Iterator[Bench]:
 
 
 @pytest.fixture(scope="session")
-def racing_machine(kernel: str) -> Iterator[Bench]:
-    """Another, whose processors run at the same time: for the tests marked ``races``."""
+def parallel_machine(kernel: str) -> Iterator[Bench]:
+    """Another, whose processors run at the same time: for tests that are marked so."""
     with booted(kernel, parallel=True) as bench:
         yield bench
 
@@ -214,8 +214,9 @@ def racing_machine(kernel: str) -> Iterator[Bench]:
 @pytest.fixture
 def bench(kernel: str, request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The machine for one test: wires quiet before, log clean and pools whole after."""
-    races = request.node.get_closest_marker("races")
-    machine: Bench = request.getfixturevalue("racing_machine" if races else "machine")
+    marks = {mark.name for mark in request.node.iter_markers()}
+    parallel = marks & {"parallel", "races"}
+    machine: Bench = request.getfixturevalue("parallel_machine" if parallel else "machine")
     machine.assert_usable()
     machine.wire.drain()
     machine.vm.kernel_log()

@@ -17,6 +17,8 @@ from emulation.errors import VMError
 from . import guestc
 from .conftest import Bench
 
+pytestmark = pytest.mark.parallel
+
 UNPLUGS, ALL_UNPLUGS = 3, 100
 FLAPS, ALL_FLAPS = 5, 100
 RESETS = 5

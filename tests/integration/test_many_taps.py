@@ -25,6 +25,8 @@ from . import guestc
 from .conftest import REPOSITORY, Bench
 from .frames import ETHERTYPE
 
+pytestmark = pytest.mark.parallel
+
 FRAMES = 100_000
 ALL_FRAMES = 1_000_000  # more than a minute, as long as QEMU's card needs for them
 TAPS = 64

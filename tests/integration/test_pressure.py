@@ -11,6 +11,8 @@ import pytest
 from . import guestc
 from .conftest import Bench
 
+pytestmark = pytest.mark.parallel
+
 KILLS, ALL_KILLS = 60, 1000
 EXHAUSTIONS, ALL_EXHAUSTIONS = 200, 10_000
 RELOADS, ALL_RELOADS = 6, 200
