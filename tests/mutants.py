@@ -110,6 +110,43 @@ MUTANTS = {
         "\t\tntzc_tx_door_rest(tap, 0);\n\tif (sent >= 0)\n\t\tspin_unlock_bh(&tap->hold_lock);\n",
         ("unit/core/test_transmit.py",),
     ),
+    "rights": Mutant(
+        "anybody sets a card's quotas",
+        "module/sysfs.c",
+        "\tif (!capable(CAP_NET_ADMIN))\n\t\treturn -EPERM;\n",
+        "",
+        (
+            "integration/test_permissions.py::"
+            "test_a_cards_files_are_everybodys_to_read_and_the_administrators_to_write",
+        ),
+    ),
+    "pages": Mutant(
+        "packet memory is like any other: pinned, and in core dumps",
+        "module/mmap.c",
+        "VM_IO | VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP",
+        "VM_MIXEDMAP | VM_DONTEXPAND",
+        (
+            "integration/test_mapping.py::test_a_core_dump_leaves_packet_memory_out",
+            "integration/test_mapping.py::test_no_way_of_input_or_output_pins_packet_memory",
+        ),
+    ),
+    "rings": Mutant(
+        "rings that taps use are changed before anybody asks",
+        "module/port.c",
+        "\treturn err;\n}\nEXPORT_SYMBOL_GPL(ntzc_port_check_rings);",
+        "\treturn 0;\n}\nEXPORT_SYMBOL_GPL(ntzc_port_check_rings);",
+        ("integration/test_lifecycle.py::test_ring_and_mtu_changes_under_an_open_tap",),
+    ),
+    "link": Mutant(
+        "frames wait in the card for a link",
+        "driver/igb/watchdog.c",
+        "ntzc_igb_tx_open(&igb->queues[i], link->up)",
+        "ntzc_igb_tx_open(&igb->queues[i], true)",
+        (
+            "integration/test_transmit.py::"
+            "test_frames_sent_while_the_link_is_down_come_back_and_never_leave_late",
+        ),
+    ),
 }
 
 
