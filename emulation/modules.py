@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""NTZC's modules, built for one kernel in a copy of their sources.
+"""Modules, NTZC's above all, built for one kernel in a copy of their sources.
 
 A module's build leaves its objects beside the sources, so each kernel has a copy of its
 own under ``build/modules/``; only files that changed are copied, so kbuild rebuilds only
@@ -19,7 +19,8 @@ from emulation import toolchain
 from emulation.cache import REPOSITORY, locked
 from emulation.kernels import Kernel
 
-SOURCES = ("Kbuild", "module", "driver")
+# Of the folder that a build is of: no other's, such as those that lie in build/.
+_SOURCES = ("Kbuild", "*.c", "module/**/*", "driver/**/*")
 _KEPT = (".c", ".h", "Kbuild", "Makefile", "Kconfig")
 
 
@@ -28,15 +29,21 @@ class BuildError(Exception):
 
 
 def build(
-    kernel: Kernel, *, make_args: Sequence[str] = (), variant: str = "", verbose: bool = False
+    kernel: Kernel,
+    *,
+    origin: Path = REPOSITORY,
+    make_args: Sequence[str] = (),
+    variant: str = "",
+    verbose: bool = False,
 ) -> list[Path]:
     """Build the modules for *kernel* and return the ``.ko`` files in load order.
 
     Args:
         kernel: from :func:`emulation.kernels.fetch`.
+        origin: where their ``Kbuild`` is, if they are not NTZC's own.
         make_args: extra words for make, such as ``W=1`` or ``C=2``.
-        variant: a copy of its own for builds with other flags, so that they do not undo
-            each other's objects.
+        variant: a copy of its own for builds with other flags or of another origin, so that
+            they do not undo each other's objects.
         verbose: let make write to the terminal.
 
     Raises:
@@ -46,7 +53,7 @@ def build(
     """
     name = f"{kernel.name}-{variant}" if variant else kernel.name
     with locked(f"modules-{name}"):
-        return _load_order(_make(kernel, name, make_args, verbose=verbose))
+        return _load_order(_make(kernel, name, make_args, origin=origin, verbose=verbose))
 
 
 def lint(kernel: Kernel) -> str:
@@ -66,11 +73,18 @@ def lint(kernel: Kernel) -> str:
     return ""
 
 
-def _make(kernel: Kernel, name: str, make_args: Sequence[str], *, verbose: bool = False) -> Path:
+def _make(
+    kernel: Kernel,
+    name: str,
+    make_args: Sequence[str],
+    *,
+    origin: Path = REPOSITORY,
+    verbose: bool = False,
+) -> Path:
     """Bring the copy called *name* up to date and run make in it; return it."""
     copy = REPOSITORY / "build" / "modules" / name
-    _mirror(REPOSITORY, copy)
-    _stamp(copy, kernel)
+    _start_afresh(copy, kernel)
+    _mirror(origin, copy)
     command = ["make", "-C", str(kernel.headers), f"M={copy}", f"-j{os.cpu_count()}"]
     command += [*make_args, "modules"]
     if kernel.toolchain:
@@ -88,12 +102,8 @@ def _make(kernel: Kernel, name: str, make_args: Sequence[str], *, verbose: bool 
 
 
 def _sources(root: Path) -> Iterator[Path]:
-    for name in SOURCES:
-        top = root / name
-        if top.is_file():
-            yield top
-            continue
-        for path in top.rglob("*"):
+    for pattern in _SOURCES:
+        for path in root.glob(pattern):
             if path.is_file() and path.name.endswith(_KEPT) and not path.name.endswith(".mod.c"):
                 yield path
 
@@ -112,13 +122,12 @@ def _mirror(origin: Path, copy: Path) -> None:
         shutil.copyfile(path, target)
 
 
-def _stamp(copy: Path, kernel: Kernel) -> None:
-    """Start afresh where the objects in *copy* are another kernel version's."""
+def _start_afresh(copy: Path, kernel: Kernel) -> None:
+    """Empty *copy* where its objects are another kernel version's."""
     stamp = copy / ".kernel"
     wanted = f"{kernel.root} {kernel.version}\n"
     if stamp.exists() and stamp.read_text() != wanted:
         shutil.rmtree(copy)
-        _mirror(REPOSITORY, copy)
     copy.mkdir(parents=True, exist_ok=True)
     stamp.write_text(wanted)
 

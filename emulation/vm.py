@@ -28,7 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from emulation import keeper, kernels, klog
+from emulation import keeper, kernels, klog, modules
 from emulation.cache import REPOSITORY
 from emulation.channel import Channel, Completed, Process
 from emulation.errors import GuestTimeout, VMDied, VMError
@@ -454,6 +454,24 @@ class VM:
                 if name and name not in own:
                     self.run(["modprobe", name])
             self.run(["insmod", path, *(parameters or {}).get(path.stem, "").split()])
+
+    def sleep(self, seconds: int = 1) -> Process:
+        """Have the machine begin to sleep (S3); return what ends when it is awake again.
+
+        All goes as in a sleep: processes are frozen, cards suspended, processors taken away;
+        but then the last one waits for *seconds* instead of turning the machine off. Cards lose
+        what they knew, and what the machine itself runs on stays awake (emulation/asleep).
+        """
+        assert self._can_sleep
+        self.write_file("/sys/module/suspend/parameters/pm_test_delay", str(seconds).encode())
+        self.write_file("/sys/power/pm_test", b"core")
+        return self.spawn(["sh", "-c", "echo mem >/sys/power/state"])
+
+    @cached_property
+    def _can_sleep(self) -> bool:
+        origin = REPOSITORY / "emulation/asleep"
+        self.load_modules(modules.build(self.kernel, origin=origin, variant="asleep"))
+        return True
 
     def kernel_log(self) -> list[str]:
         """Return the lines of the kernel's log that came since the last call."""

@@ -144,6 +144,13 @@ MUTANTS = {
             "test_frames_sent_while_the_link_is_down_come_back_and_never_leave_late",
         ),
     ),
+    "sleep": Mutant(
+        "the machine sleeps and the driver does not know",
+        "driver/igb/pci.c",
+        "\t.driver.pm\t= pm_sleep_ptr(&ntzc_igb_pm_ops),\n",
+        "",
+        ("integration/test_sleep.py::test_a_tap_goes_on_after_the_machine_slept",),
+    ),
 }
 
 

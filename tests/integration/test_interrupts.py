@@ -67,10 +67,8 @@ def test_one_interrupt_for_everything_tells_of_the_link(bench: Bench, simple: st
 
 
 def test_a_tap_goes_on_after_the_card_was_away(bench: Bench) -> None:
-    """Hostile cases 88 and 89. A reset of the PCI function: the driver stops and starts as around
-    a machine's sleep.
-
-    The machine itself cannot sleep: virtio-9p, which its root is on, cannot be suspended.
+    """Hostile case 88: a reset of the PCI function, with another error for who waits than a
+    machine's sleep, for which see test_sleep.py.
     """
     tap = bench.abi.Tap().attach(bench.iface).map().setup_tx(64)
     exchange(bench, tap, 0, 20)
