@@ -241,20 +241,23 @@ def test_a_flood_of_the_host_waits_for_the_card_and_leaves_taps_their_buffers(
 ) -> None:
     before = hosts.bench.port_stats(hosts.near)
     tap = hosts.bench.abi.Tap().attach(hosts.near, flags=0).map()
-    # Whoever shares the sender's processor looks when all that was sent has come back.
-    cpus = hosts.bench.vm.guest.modules["os"]
-    everywhere = cpus.sched_getaffinity(0)
-    cpus.sched_setaffinity(0, [0])
-    flood = hosts.here.Flood(FAR, 60, cpu=1)
     seen = [0]
 
     def busy() -> bool:
         seen.append(hosts.bench.port_stats(hosts.near)["tx_in_flight"])
         return len(seen) > 100 and max(seen) > 0
 
-    hosts.bench.vm.wait_until(busy, 30, "frames in flight")
-    assert flood.stop() > 0
-    cpus.sched_setaffinity(0, everywhere)
+    # Whoever shares the sender's processor looks when all that was sent has come back.
+    cpus = hosts.bench.vm.guest.modules["os"]
+    everywhere = cpus.sched_getaffinity(0)
+    cpus.sched_setaffinity(0, [0])
+    flood = hosts.here.Flood(FAR, 60, cpu=1)
+    try:
+        hosts.bench.vm.wait_until(busy, 30, "frames in flight")
+    finally:
+        sent = flood.stop()
+        cpus.sched_setaffinity(0, everywhere)
+    assert sent > 0
     assert max(seen) <= IN_FLIGHT
     stats = hosts.bench.port_stats(hosts.near)
     for name in ("stack_dropped", "rx_no_buffer"):
