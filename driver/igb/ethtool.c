@@ -168,6 +168,8 @@ static int ntzc_igb_set_link_ksettings(struct net_device *netdev,
 
 	if (!link->copper)
 		return -EOPNOTSUPP;
+	if (ntzc_igb_phy_is_firmwares(igb))
+		return -EBUSY;
 	if (cmd->base.autoneg == AUTONEG_ENABLE) {
 		linkmode_copy(modes, cmd->link_modes.advertising);
 		adv = linkmode_adv_to_mii_adv_t(modes) & ADVERTISE_ALL;
@@ -196,6 +198,8 @@ static int ntzc_igb_nway_reset(struct net_device *netdev)
 		return -ENETDOWN;
 	if (!igb->link.autoneg)
 		return -EINVAL;
+	if (igb->link.copper && ntzc_igb_phy_is_firmwares(igb))
+		return -EBUSY;
 	return ntzc_igb_link_setup(igb);
 }
 

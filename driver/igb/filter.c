@@ -136,6 +136,8 @@ void ntzc_igb_filter_init(struct ntzc_igb *igb)
 	netif_addr_unlock_bh(igb->netdev);
 	for (i = 0; igb->chip->uta && i < IGB_UTA_REGS; i++)
 		ntzc_igb_wr(igb, IGB_UTA(i), 0);
+	/* VID 0 says a priority and names no network: such frames are for everybody */
+	igb->vfta[0] |= BIT(0);
 	for (i = 0; i < IGB_VFTA_REGS; i++)
 		ntzc_igb_wr(igb, IGB_VFTA(i), igb->vfta[i]);
 }
@@ -156,6 +158,8 @@ int ntzc_igb_vlan_kill(struct net_device *netdev, __be16 proto, u16 vid)
 {
 	struct ntzc_igb *igb = netdev_priv(netdev);
 
+	if (!vid)
+		return 0;	/* as in ntzc_igb_filter_init() */
 	igb->vfta[vid / 32] &= ~BIT(vid % 32);
 	if (igb->started)
 		ntzc_igb_wr(igb, IGB_VFTA(vid / 32), igb->vfta[vid / 32]);

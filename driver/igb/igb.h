@@ -336,6 +336,7 @@ int ntzc_igb_vlan_kill(struct net_device *netdev, __be16 proto, u16 vid);
 
 /* phy.c */
 int ntzc_igb_phy_read(struct ntzc_igb *igb, u32 reg, u16 *val);
+bool ntzc_igb_phy_is_firmwares(struct ntzc_igb *igb);
 int ntzc_igb_phy_setup(struct ntzc_igb *igb);
 int ntzc_igb_phy_pause(struct ntzc_igb *igb, u16 *ours, u16 *theirs);
 
@@ -395,6 +396,7 @@ unsigned int ntzc_igb_frame_max(const struct net_device *netdev);
 void ntzc_igb_watchdog(struct work_struct *work);
 void ntzc_igb_reset_work(struct work_struct *work);
 void ntzc_igb_ask_reset(struct ntzc_igb *igb, enum ntzc_igb_reset_why why);
+void ntzc_igb_forget_resets(struct ntzc_igb *igb);
 
 /* stats.c */
 struct ntzc_igb_stat_sums {

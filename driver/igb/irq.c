@@ -73,12 +73,13 @@ static void ntzc_igb_adapt(struct ntzc_igb_vector *vec)
 	u32 usecs = vec->igb->rx_usecs, frames = vec->frames;
 
 	vec->frames = 0;
-	if (!READ_ONCE(vec->igb->adaptive))
-		return;
-	if (frames >= NTZC_IGB_BUSY_FRAMES)
-		usecs = NTZC_IGB_BUSY_USECS;
-	else if (frames <= NTZC_IGB_IDLE_FRAMES)
-		usecs = NTZC_IGB_IDLE_USECS;
+	if (READ_ONCE(vec->igb->adaptive)) {
+		if (frames >= NTZC_IGB_BUSY_FRAMES)
+			usecs = NTZC_IGB_BUSY_USECS;
+		else if (frames <= NTZC_IGB_IDLE_FRAMES)
+			usecs = NTZC_IGB_IDLE_USECS;
+	}
+	/* also what was decided while the setting changed */
 	if (usecs != vec->usecs)
 		ntzc_igb_write_eitr(vec, usecs);
 }

@@ -93,6 +93,7 @@ static void ntzc_igb_link_write_pause(struct ntzc_igb *igb)
 int ntzc_igb_link_setup(struct ntzc_igb *igb)
 {
 	struct ntzc_igb_link *link = &igb->link;
+	bool ours = !link->copper || !ntzc_igb_phy_is_firmwares(igb);
 	u32 force = 0;
 
 	ntzc_igb_wr(igb, IGB_FCAL, NTZC_IGB_PAUSE_LOW);
@@ -102,7 +103,7 @@ int ntzc_igb_link_setup(struct ntzc_igb *igb)
 	if (!link->copper)
 		return ntzc_igb_serdes_setup(igb);
 
-	if (!link->autoneg) {
+	if (!link->autoneg && ours) {
 		force = IGB_CTRL_FRCSPD | IGB_CTRL_FRCDPX;
 		if (link->forced_speed == SPEED_100)
 			force |= IGB_CTRL_SPD_100;
@@ -111,6 +112,9 @@ int ntzc_igb_link_setup(struct ntzc_igb *igb)
 	}
 	ntzc_igb_ctrl_change(igb, IGB_CTRL_FRCSPD | IGB_CTRL_FRCDPX | IGB_CTRL_SPD_MASK |
 			     IGB_CTRL_FD, IGB_CTRL_SLU | force);
+	/* whatever was wanted of it: the card follows the PHY */
+	if (!ours)
+		return 0;
 	return ntzc_igb_phy_setup(igb);
 }
 

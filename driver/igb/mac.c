@@ -249,12 +249,10 @@ void ntzc_igb_mac_init(struct ntzc_igb *igb)
 		rxcsum |= IGB_RXCSUM_CRCOFL;
 	ntzc_igb_wr(igb, IGB_RXCSUM, rxcsum);
 	/*
-	 * A frame may have a second VLAN tag, which stays in it. The card must
-	 * not write past a buffer's end, and this register is what keeps it from
-	 * that: BSIZEPKT counts whole KiB from an address in mid-buffer.
+	 * The card must not write past a buffer's end, and this register is what
+	 * keeps it from that: BSIZEPKT counts whole KiB from an address in mid-buffer.
 	 */
-	ntzc_igb_wr(igb, IGB_RLPML,
-		    ntzc_igb_frame_max(igb->netdev) + VLAN_HLEN + ETH_FCS_LEN);
+	ntzc_igb_wr(igb, IGB_RLPML, ntzc_igb_frame_max(igb->netdev) + ETH_FCS_LEN);
 	/* an erratum of both cards: they must not parse IPv6 extension headers */
 	ntzc_igb_wr(igb, IGB_RFCTL, ntzc_igb_rd(igb, IGB_RFCTL) | IGB_RFCTL_IPV6_EX_DIS);
 	ntzc_igb_mac_vlan_strip(igb, igb->netdev->features & NETIF_F_HW_VLAN_CTAG_RX);

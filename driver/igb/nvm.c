@@ -11,7 +11,8 @@
 #include "igb.h"
 
 #define NTZC_IGB_SYNC_TRIES	200	/* of 5 ms: the firmware may hold a resource for 1 s */
-#define NTZC_IGB_SWSM_TRIES	2000	/* of 50 us: nobody holds this longer than a few accesses */
+#define NTZC_IGB_SMBI_TRIES	40000	/* of 50 us: whoever holds it may wait for the next */
+#define NTZC_IGB_SWSM_TRIES	2000	/* of 50 us: the firmware needs it for a few accesses */
 #define NTZC_IGB_EERD_TRIES	1000	/* of 5 us; a word takes some 30 us */
 
 #define NTZC_IGB_NVM_WORDS	0x40	/* covered by the checksum */
@@ -23,7 +24,7 @@ static bool ntzc_igb_swsm_smbi(struct ntzc_igb *igb)
 	unsigned int i;
 
 	/* datasheet 8.7.1: it reads as 0 once, and is ours then */
-	for (i = 0; i < NTZC_IGB_SWSM_TRIES; i++) {
+	for (i = 0; i < NTZC_IGB_SMBI_TRIES; i++) {
 		if (!(ntzc_igb_rd(igb, IGB_SWSM) & IGB_SWSM_SMBI))
 			return true;
 		if (READ_ONCE(igb->gone))
@@ -46,7 +47,7 @@ static int ntzc_igb_swsm_acquire(struct ntzc_igb *igb)
 	unsigned int i;
 
 	if (!ntzc_igb_swsm_smbi(igb)) {
-		/* a driver that died may have left it taken; nobody alive holds it so long */
+		/* a driver that died may have left it taken; one that lives lets go in a tenth */
 		ntzc_igb_swsm_release(igb);
 		if (!ntzc_igb_swsm_smbi(igb))
 			return READ_ONCE(igb->gone) ? -ENODEV : -ETIMEDOUT;

@@ -290,21 +290,32 @@ static int ntzc_igb_present(struct ntzc_igb *igb)
 	if (READ_ONCE(igb->gone)) {
 		err = -ENODEV;
 	} else {
+		/* the firmware may have had it, or it was without power, and forgot */
+		ntzc_igb_driver_loaded(igb, true);
 		/* of an error that is not fatal it is told, and was never stopped */
 		if (igb->wanted && !igb->started)
 			err = ntzc_igb_start(igb);
 		/* who calls has nobody else to try again */
 		if (err)
 			ntzc_igb_ask_reset(igb, NTZC_IGB_UNASKED);
-		netif_device_attach(igb->netdev);
+		/* it may have turned out to be gone */
+		if (!READ_ONCE(igb->gone))
+			netif_device_attach(igb->netdev);
 	}
 	rtnl_unlock();
 	return err;
 }
 
+/* The machine goes to sleep, or ends: what the link is still used for is the firmware's */
+static void ntzc_igb_leave(struct ntzc_igb *igb)
+{
+	ntzc_igb_absent(igb, -ENETDOWN);
+	ntzc_igb_driver_loaded(igb, false);
+}
+
 static int ntzc_igb_suspend(struct device *dev)
 {
-	ntzc_igb_absent(netdev_priv(dev_get_drvdata(dev)), -ENETDOWN);
+	ntzc_igb_leave(netdev_priv(dev_get_drvdata(dev)));
 	return 0;
 }
 
@@ -319,7 +330,7 @@ static DEFINE_SIMPLE_DEV_PM_OPS(ntzc_igb_pm_ops, ntzc_igb_suspend, ntzc_igb_resu
 
 static void ntzc_igb_shutdown(struct pci_dev *pdev)
 {
-	ntzc_igb_absent(netdev_priv(pci_get_drvdata(pdev)), -ENETDOWN);
+	ntzc_igb_leave(netdev_priv(pci_get_drvdata(pdev)));
 }
 
 static pci_ers_result_t ntzc_igb_give_up(struct ntzc_igb *igb)
@@ -344,8 +355,9 @@ static pci_ers_result_t ntzc_igb_error_detected(struct pci_dev *pdev, pci_channe
 
 	if (state == pci_channel_io_normal)
 		return PCI_ERS_RESULT_CAN_RECOVER;
+	/* its taps were told that it is gone; another function may come back */
 	if (!igb->attached)
-		return PCI_ERS_RESULT_DISCONNECT;	/* its taps were told that it is gone */
+		return PCI_ERS_RESULT_NONE;
 	/* first: the reset work may have noticed, and be about to give the card up */
 	if (state != pci_channel_io_perm_failure)
 		ntzc_igb_expect(igb);
@@ -363,7 +375,7 @@ static pci_ers_result_t ntzc_igb_slot_reset(struct pci_dev *pdev)
 	struct ntzc_igb *igb = netdev_priv(pci_get_drvdata(pdev));
 
 	if (!igb->attached)
-		return PCI_ERS_RESULT_DISCONNECT;
+		return PCI_ERS_RESULT_NONE;
 	/* it may run: another function's driver wanted a reset after what is not fatal */
 	ntzc_igb_expect(igb);
 	ntzc_igb_absent(igb, -EIO);

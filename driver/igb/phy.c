@@ -125,21 +125,26 @@ static int ntzc_igb_phy_force(struct ntzc_igb *igb)
 	return ntzc_igb_phy_wr(igb, MII_BMCR, bmcr);
 }
 
+/** ntzc_igb_phy_is_firmwares() - Return: whether the link is the firmware's, to be left alone. */
+bool ntzc_igb_phy_is_firmwares(struct ntzc_igb *igb)
+{
+	u32 manc = ntzc_igb_rd(igb, IGB_MANC);
+
+	return !READ_ONCE(igb->gone) && manc & IGB_MANC_KEEP_PHY;
+}
+
 /**
  * ntzc_igb_phy_setup() - have the PHY look for a link, as igb->link wants it
  * @igb: the card
  *
  * A reset of the card leaves the link down on some (QEMU's among them), so
- * that this always starts negotiation afresh, unless the firmware uses the link.
+ * that this always starts negotiation afresh.
  * Return: 0, -ETIMEDOUT, -EIO, -ENODEV.
  */
 int ntzc_igb_phy_setup(struct ntzc_igb *igb)
 {
-	int err;
+	int err = ntzc_igb_phy_get(igb);
 
-	if (ntzc_igb_rd(igb, IGB_MANC) & IGB_MANC_KEEP_PHY)
-		return READ_ONCE(igb->gone) ? -ENODEV : 0;
-	err = ntzc_igb_phy_get(igb);
 	if (err)
 		return err;
 	if (igb->link.autoneg)

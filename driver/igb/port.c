@@ -10,10 +10,10 @@
 
 #include "igb.h"
 
-/** ntzc_igb_frame_max() - Return: the longest frame, one VLAN tag included, without FCS. */
+/** ntzc_igb_frame_max() - Return: the longest frame, two VLAN tags included, without FCS. */
 unsigned int ntzc_igb_frame_max(const struct net_device *netdev)
 {
-	return netdev->mtu + ETH_HLEN + VLAN_HLEN;
+	return netdev->mtu + ETH_HLEN + 2 * VLAN_HLEN;
 }
 
 /* The polls may touch the rings, or do not */
@@ -36,9 +36,10 @@ static int ntzc_igb_bring_up(struct ntzc_igb *igb, u32 buf_size)
 	if (err)
 		return err;
 	ntzc_igb_mac_init(igb);
-	ntzc_igb_stats_switch(igb, true);
 	ntzc_igb_irq_program(igb);
 	ntzc_igb_mac_rx_flush(igb);
+	/* what was flushed was nobody's */
+	ntzc_igb_stats_switch(igb, true);
 	ntzc_igb_rings_program(igb, buf_size);
 	ntzc_igb_mac_enable(igb);
 	err = ntzc_igb_rings_wait(igb);
@@ -56,13 +57,15 @@ static int ntzc_igb_bring_up(struct ntzc_igb *igb, u32 buf_size)
 int ntzc_igb_start(struct ntzc_igb *igb)
 {
 	u32 buf_size = ntzc_port_buf_size(igb->port);
-	u32 may_write = ntzc_igb_frame_max(igb->netdev) + VLAN_HLEN + ETH_FCS_LEN;
+	u32 may_write = ntzc_igb_frame_max(igb->netdev) + ETH_FCS_LEN;
 	int err;
 	u32 i;
 
 	/* RLPML is all that keeps the card within a buffer: see ntzc_igb_mac_init() */
 	if (WARN_ON_ONCE(may_write + NTZC_HEADROOM > buf_size))
 		return -EINVAL;
+	/* what was wrong with the card before is not wrong with it now */
+	ntzc_igb_forget_resets(igb);
 	/* a kick may come at any time: no poll may look at rings that begin anew */
 	ntzc_igb_napi_enable(igb, false);
 	err = ntzc_igb_bring_up(igb, buf_size);

@@ -28,6 +28,20 @@ void ntzc_igb_ask_reset(struct ntzc_igb *igb, enum ntzc_igb_reset_why why)
 		schedule_delayed_work(&igb->reset, 0);
 }
 
+/**
+ * ntzc_igb_forget_resets() - the card is about to be reset for another reason
+ * @igb: the card, stopped
+ *
+ * That it is lost is no matter of a reset.
+ * Context: process, RTNL held.
+ */
+void ntzc_igb_forget_resets(struct ntzc_igb *igb)
+{
+	clear_bit(NTZC_IGB_HUNG, &igb->reset_why);
+	clear_bit(NTZC_IGB_LINK_LOST, &igb->reset_why);
+	clear_bit(NTZC_IGB_UNASKED, &igb->reset_why);
+}
+
 static const char *ntzc_igb_pause_name(const struct ntzc_igb_link *link)
 {
 	if (link->rx_pause)

@@ -26,6 +26,7 @@ REBINDS = 5
 
 CARD = 1
 EIMC, IMC = 0x01528, 0x0150C  # interrupt mask clear, [8.8.4] and [8.8.10]
+MANC, KEEP_PHY = 0x05820, 1 << 18  # the firmware's traffic, [8.21.8]
 
 
 class Load:
@@ -302,3 +303,19 @@ def test_interrupts_masked_behind_the_drivers_back_only_delay(bench: Bench, load
         for register in (EIMC, IMC):
             poke(f"{device(bench)}/resource0", register, 0xFFFFFFFF)
         load.wait_moving()
+
+
+def test_a_link_that_the_firmware_uses_is_left_as_it_is(bench: Bench, load: Load) -> None:
+    """What is wanted of it is refused: the card would go by that, and the PHY would not."""
+    poke = bench.vm.guest.modules["registers"].poke
+    words = ["ethtool", "-s", bench.near, "autoneg", "off", "speed", "100", "duplex", "full"]
+    poke(f"{device(bench)}/resource0", MANC, KEEP_PHY)
+    try:
+        for refused in (words, ["ethtool", "-r", bench.near]):
+            done = bench.vm.run(refused, check=False)
+            assert done.returncode and "busy" in done.stderr.lower(), done
+        load.wait_moving()
+    finally:
+        poke(f"{device(bench)}/resource0", MANC, 0)
+    speed = f"/sys/class/net/{bench.near}/speed"
+    assert bench.vm.read_file(speed) == b"1000\n"

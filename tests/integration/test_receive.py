@@ -84,13 +84,15 @@ def test_a_vlan_filter_that_is_switched_on_knows_the_vlans_that_are_there(bench:
     run, name = bench.vm.run, bench.iface
     tap = bench.abi.Tap().attach(name, flags=0).map()
     plain = b"\xff" * 6 + frame(5, 200)[6:]
-    tagged = {vid: plain[:12] + struct.pack("!HH", 0x8100, vid) + plain[12:] for vid in (70, 71)}
+    tags = (70, 71, 0xE000)
+    tagged = {tag: plain[:12] + struct.pack("!HH", 0x8100, tag) + plain[12:] for tag in tags}
     run(["ip", "link", "add", "link", name, "name", "there", "type", "vlan", "id", "70"])
     try:
         run(["ethtool", "-K", name, "rx-vlan-filter", "on"])
-        bench.wire.send_many([tagged[71], tagged[70], plain])
-        descs = bench.vm.guest.fetch(tap.read_all(2))
-        assert [desc[VLAN_TCI] for desc in descs] == [70, 0]
+        # the last is of no VLAN, and only says a priority
+        bench.wire.send_many([tagged[71], tagged[70], plain, tagged[0xE000]])
+        descs = bench.vm.guest.fetch(tap.read_all(3))
+        assert [desc[VLAN_TCI] for desc in descs] == [70, 0, 0xE000]
         run(["ethtool", "-K", name, "rx-vlan-filter", "off"])
         bench.wire.send(tagged[71])
         (desc,) = bench.vm.guest.fetch(tap.read_all(1))
