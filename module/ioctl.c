@@ -220,7 +220,7 @@ static long ntzc_ioctl_kick(struct ntzc_tap *tap)
 	if (ntzc_tap_tx_pool(tap) && tap->tx_door.rings)
 		err = ntzc_tx_door_empty(tap);
 	/* when there is room in the card's ring, its completions have this looked at again */
-	return err == -ENOSPC ? 0 : err;
+	return err == -ENOSPC || err == -EBUSY ? 0 : err;
 }
 
 static long ntzc_ioctl_tx_setup(struct ntzc_tap *tap, void __user *arg)

@@ -34,6 +34,8 @@ static void ntzc_pool_free_work(struct work_struct *work)
 	struct ntzc_pool *pool = container_of(work, struct ntzc_pool, free_work);
 	struct ntzc_port *port = pool->port;
 
+	/* who landed some of its buffers, others than the last, may not have left it yet */
+	synchronize_rcu();
 	ntzc_map_drop_pool(pool);
 	mutex_lock(&port->lock);
 	ntzc_pool_unmap(pool);

@@ -551,41 +551,24 @@ static void ntzc_tx_landed(struct ntzc_tap *tap, const struct ntzc_queue *q)
 		wake_up_interruptible_poll(&own->tx_wait, EPOLLOUT | EPOLLWRNORM);
 }
 
-/* Packets of one pool are sent: free them, and tell the tap that they belong to */
-static void ntzc_tx_land(struct ntzc_queue *q, struct ntzc_pool *pool, struct m_buf **m,
-			 unsigned int n, int status)
-{
-	struct ntzc_tap *tap;
-
-	rcu_read_lock();
-	/*
-	 * Before the packets land, as the pool may go with them. The tap is
-	 * there as long: pairs with synchronize_net() in ntzc_tap_unlink().
-	 */
-	tap = READ_ONCE(pool->tap);
-	ntzc_pool_land(pool, m, n, status);
-	if (tap)
-		ntzc_tx_landed(tap, q);
-	rcu_read_unlock();
-}
-
 /* Something is sent: serve the rings of taps that have forwarded, or that found no room */
-static noinline void ntzc_tx_resume(struct ntzc_queue *q)
+static void ntzc_tx_resume(struct ntzc_queue *q)
 {
-	const struct ntzc_taps *taps;
-	unsigned int t;
+	const struct ntzc_taps *taps = rcu_dereference(q->taps);
+	unsigned int i, first;
 
 	WRITE_ONCE(q->tx_behind, false);
-	rcu_read_lock();
-	taps = rcu_dereference(q->taps);
-	for (t = 0; taps && t < taps->n; t++) {
-		struct ntzc_tap *tap = taps->chan[t]->tap;
+	if (!taps)
+		return;
+	/* each in its turn is the first, and finds the most room */
+	first = q->tx_turn++ % taps->n;
+	for (i = 0; i < taps->n; i++) {
+		struct ntzc_tap *tap = taps->chan[(first + i) % taps->n]->tap;
 
 		/* it sends through the first of its queues */
 		if (tap->targets[0].queue == q && ntzc_tap_tx_pool(tap) && tap->tx_door.rings)
 			ntzc_tx_door_run(tap);
 	}
-	rcu_read_unlock();
 }
 
 /*
@@ -606,6 +589,71 @@ static unsigned int ntzc_tx_alike(struct m_buf **m, unsigned int n)
 	return at - m;
 }
 
+static bool ntzc_tx_is_awaited(struct ntzc_queue *q)
+{
+	/* no barrier: who falls asleep just now looks once more before, and finds room */
+	return waitqueue_active(&q->tx_wait);
+}
+
+/*
+ * Others wait for room in the card's ring beside the taps whose packets have landed, which would
+ * fill it again: the host, which has little in it at a time; taps whose rings wait; programs that
+ * sleep in a call, to whom the room is left as long as more packets will land. Under RCU.
+ */
+static noinline void ntzc_tx_share(struct ntzc_queue *q, struct m_buf **m, unsigned int n,
+				   bool was_full)
+{
+	bool behind = READ_ONCE(q->tx_behind), later;
+	unsigned int i, run;
+
+	if (READ_ONCE(ntzc_port_host_queue(q->port)->tx_full))
+		ntzc_stack_completed(q->port);
+	later = was_full && !behind && READ_ONCE(q->tx_frames) != q->tx_done &&
+		ntzc_tx_is_awaited(q);
+	if (later)
+		WRITE_ONCE(q->tx_behind, true);	/* all of the queue's rings are next */
+	if (behind)
+		ntzc_tx_resume(q);
+	for (i = 0; i < n; i += run) {
+		/* that long the pool is there, and its packets: see ntzc_pool_free_work() */
+		struct ntzc_tap *tap = READ_ONCE(m[i]->pool->tap);
+
+		run = ntzc_tx_alike(m + i, n - i);
+		if (tap && (!later || tap->targets[0].queue != q))
+			ntzc_tx_landed(tap, q);
+	}
+}
+
+/* Whether somebody may wait for room beside the taps whose packets land */
+static bool ntzc_tx_is_shared(struct ntzc_queue *q, bool was_full)
+{
+	return READ_ONCE(q->tx_behind) || READ_ONCE(ntzc_port_host_queue(q->port)->tx_full) ||
+	       (was_full && ntzc_tx_is_awaited(q));
+}
+
+/* Packets are sent: free them, and tell the taps that they belong to */
+static void ntzc_tx_land(struct ntzc_queue *q, struct m_buf **m, unsigned int n, int status,
+			 bool was_full)
+{
+	bool shared = ntzc_tx_is_shared(q, was_full);
+	unsigned int i, run;
+
+	rcu_read_lock();
+	for (i = 0; i < n; i += run) {
+		struct ntzc_pool *pool = m[i]->pool;
+		/* The tap is there as long: pairs with synchronize_net() in ntzc_tap_unlink() */
+		struct ntzc_tap *tap = READ_ONCE(pool->tap);
+
+		run = ntzc_tx_alike(m + i, n - i);
+		ntzc_pool_land(pool, m + i, run, status);
+		if (tap && likely(!shared))
+			ntzc_tx_landed(tap, q);
+	}
+	if (unlikely(shared))
+		ntzc_tx_share(q, m, n, was_full);
+	rcu_read_unlock();
+}
+
 /**
  * ntzc_tx_complete() - the card is done with packets
  * @q: the queue
@@ -618,7 +666,7 @@ static unsigned int ntzc_tx_alike(struct m_buf **m, unsigned int n)
  */
 void ntzc_tx_complete(struct ntzc_queue *q, struct m_buf **m, unsigned int n, int status)
 {
-	unsigned int i, run;
+	bool was_full;
 
 	WRITE_ONCE(q->tx_done, q->tx_done + n);
 	if (likely(!status))
@@ -630,16 +678,10 @@ void ntzc_tx_complete(struct ntzc_queue *q, struct m_buf **m, unsigned int n, in
 	 * ntzc_tx_transmit(), ntzc_tx_door_follows() and ntzc_stack_wait()
 	 */
 	smp_mb();
-	if (unlikely(READ_ONCE(q->tx_full)))
+	was_full = READ_ONCE(q->tx_full);
+	if (unlikely(was_full))
 		WRITE_ONCE(q->tx_full, false);
-	for (i = 0; i < n; i += run) {
-		run = ntzc_tx_alike(m + i, n - i);
-		ntzc_tx_land(q, m[i]->pool, m + i, run, status);
-	}
-	if (unlikely(READ_ONCE(q->tx_behind)))
-		ntzc_tx_resume(q);
-	if (unlikely(READ_ONCE(ntzc_port_host_queue(q->port)->tx_full)))
-		ntzc_stack_completed(q->port);
+	ntzc_tx_land(q, m, n, status, was_full);
 	/* last: there is room in the rings by now */
 	if (wq_has_sleeper(&q->tx_wait))
 		wake_up_interruptible_poll(&q->tx_wait, EPOLLOUT | EPOLLWRNORM);

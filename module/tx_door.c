@@ -11,6 +11,8 @@
 
 #include "core.h"
 
+#define NTZC_OFFER_BATCHES	8	/* of free buffers, under one lock */
+
 /**
  * ntzc_tx_door_create() - make the rings
  * @tap: the tap
@@ -46,18 +48,31 @@ void ntzc_tx_door_destroy(struct ntzc_tap *tap)
 	tap->tx_door.rings = NULL;
 }
 
-/* Reserve free buffers for the program. Under hold_lock. */
+/* Whether there is a free buffer, and room to tell the program of it */
+static u32 ntzc_tx_door_lacks(const struct ntzc_tap *tap)
+{
+	const struct ntzc_tx_door *door = &tap->tx_door;
+
+	if (!READ_ONCE(tap->tx_pool->n_free))
+		return 0;
+	return ntzc_ring_space(&door->rings->free, READ_ONCE(door->free_prod), door->mask + 1);
+}
+
+/*
+ * Reserve free buffers for the program: what a card completes at once is within the bound, and
+ * a pool full of them, given back by write(), would keep all who need the lock. Under hold_lock.
+ */
 static void ntzc_tx_door_offer(struct ntzc_tap *tap)
 {
 	struct ntzc_tx_door *door = &tap->tx_door;
 	struct ntzc_pool *pool = tap->tx_pool;
-	unsigned int n, room;
+	unsigned int n, room, i;
 	u32 at;
 
-	for (;;) {
+	for (i = 0; i < NTZC_OFFER_BATCHES; i++) {
 		at = door->free_prod & door->mask;
-		room = ntzc_ring_space(&door->rings->free, door->free_prod, door->mask + 1);
-		if (!room || !READ_ONCE(pool->n_free))
+		room = ntzc_tx_door_lacks(tap);
+		if (!room)
 			return;
 		room = min3(room, door->mask + 1 - at, (u32)NTZC_BATCH);
 		n = ntzc_pool_offer(pool, tap->tx_held, &door->free[at], room);
@@ -99,7 +114,8 @@ static void ntzc_tx_door_refuse(struct ntzc_tap *tap, const struct ntzc_desc *d)
 /*
  * Send what the program put in the ring. Frames are bounded by the room in the card's ring; what
  * is no frame costs the program nothing, and the card's poll a call each, so of that there is a
- * bound, too. Under hold_lock. Return: 0, or why something is still there; -EAGAIN for the bound.
+ * bound, too. Under hold_lock. Return: 0, or why something is still there; -EAGAIN for the bound,
+ * -EBUSY if it is another port's card whose ring is full.
  */
 static int ntzc_tx_door_send(struct ntzc_tap *tap)
 {
@@ -130,7 +146,7 @@ static int ntzc_tx_door_send(struct ntzc_tap *tap)
 			sent = 1;
 		}
 		if (sent < 0)
-			return sent;
+			return sent == -ENOSPC && READ_ONCE(door->ring[at].queue) ? -EBUSY : sent;
 		WRITE_ONCE(door->tx_cons, door->tx_cons + sent);
 		left -= sent;
 		ntzc_ring_consume(ring, door->tx_cons);
@@ -162,13 +178,14 @@ static bool ntzc_tx_door_follows(struct ntzc_tap *tap, int err)
  *
  * When its own buffers come back, or what it forwarded is sent, ntzc_tx_door_run() comes: it
  * waits for hold_lock if need be. Whose ring is full of what is no frame (-EAGAIN) is to call
- * for the rest all the same.
+ * for the rest all the same; so is who waits for another port's card (-EBUSY), which has others'
+ * rings looked at.
  *
  * Context: hold_lock held. Return: whether that is so.
  */
 bool ntzc_tx_door_rest(struct ntzc_tap *tap, int err)
 {
-	if (err == -EAGAIN ||
+	if (err == -EAGAIN || err == -EBUSY ||
 	    (!READ_ONCE(tap->tx_pool->in_flight) && !ntzc_tx_door_follows(tap, err)))
 		return false;
 	ntzc_ring_unask(&tap->tx_door.rings->tx);
@@ -180,8 +197,8 @@ bool ntzc_tx_door_rest(struct ntzc_tap *tap, int err)
  * @tap: the tap, with transmit rings
  *
  * Context: any but hard interrupts, no locks of the core's held.
- * Return: 0; -ENOSPC, -ENETDOWN, -ENODEV if there is something to send that cannot be;
- * -EAGAIN if there is more, after much that is no frame.
+ * Return: 0; -ENOSPC, -EBUSY, -ENETDOWN, -ENODEV if there is something to send that cannot
+ * be; -EAGAIN if there is more, after much that is no frame.
  */
 int ntzc_tx_door_run(struct ntzc_tap *tap)
 {
@@ -207,7 +224,8 @@ int ntzc_tx_door_run(struct ntzc_tap *tap)
  * ntzc_tx_door_empty() - serve the transmit rings, however much in them is no frame
  * @tap: the tap, with transmit rings
  *
- * Context: process. Return: as ntzc_tx_door_run(), but for -EAGAIN.
+ * All free buffers are offered, too. Context: process. Return: as ntzc_tx_door_run(),
+ * but for -EAGAIN.
  */
 int ntzc_tx_door_empty(struct ntzc_tap *tap)
 {
@@ -218,6 +236,6 @@ int ntzc_tx_door_empty(struct ntzc_tap *tap)
 	do {
 		err = ntzc_tx_door_run(tap);
 		cond_resched();
-	} while (err == -EAGAIN && looks--);
+	} while ((err == -EAGAIN || ntzc_tx_door_lacks(tap)) && looks--);
 	return err == -EAGAIN ? 0 : err;
 }

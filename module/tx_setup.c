@@ -103,7 +103,7 @@ int ntzc_tx_setup(struct ntzc_tap *tap, struct ntzc_tx_setup *arg)
 	/* marks, rings and that come first; pairs with the acquire in ntzc_tap_tx_pool() */
 	smp_store_release(&tap->tx_pool, pool);
 	if (tap->tx_door.rings)
-		ntzc_tx_door_run(tap);	/* nothing to send, but buffers to be had */
+		ntzc_tx_door_empty(tap);	/* nothing to send, but buffers to be had */
 unlock:
 	mutex_unlock(&tap->setup_lock);
 	return err;

@@ -306,7 +306,7 @@ struct ntzc_port_policy {
  *
  * Once per file. Fails with ENODEV if no NTZC port has that interface,
  * EBUSY if the tap is attached or the port has NTZC_MAX_TAPS taps on a queue,
- * EINVAL if the fan-out group has another port or other queues.
+ * EINVAL if the fan-out group is another user's, or has another port or other queues.
  */
 struct ntzc_attach {
 	char  name[NTZC_NAME_LEN];
@@ -705,8 +705,8 @@ struct ntzc_port_stats {
  * Look at the tap's rings now: take back what is in the release rings, send what
  * is in the transmit ring as far as the card has room, fill the free ring.
  * What finds the ring of the tap's own card full is sent when there is room. A descriptor
- * for another port that finds that one's ring full waits for the next KICK, or for something
- * of the tap's to be completed.
+ * for another port that finds that one's ring full waits for the next KICK, which
+ * NTZC_RING_NEED_WAKEUP asks for.
  * Fails with ENETDOWN or ENODEV when there was something to send and it cannot be.
  */
 #define NTZC_IOC_KICK		_IO(NTZC_IOC_MAGIC, 0x30)

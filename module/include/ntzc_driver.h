@@ -146,6 +146,7 @@ struct ntzc_queue {
 	u64 tx_done ____cacheline_aligned;
 	u64 tx_sent;			/* of those */
 	u64 tx_failed;			/* the others */
+	u32 tx_turn;			/* whose transmit rings are served first */
 	wait_queue_head_t tx_wait;	/* for a free buffer, or room in the ring */
 };
 

@@ -99,6 +99,7 @@ class Cards(World, RuleBasedStateMachine):
         card.sending = [[] for _ in range(queues)]
         card.full = [False] * queues
         card.behind = [False] * queues
+        card.turn = [0] * queues
         card.taken, card.done = [0] * queues, [0] * queues
         card.order = {queue: [] for queue in range(queues)}
         self.cards.append(card)

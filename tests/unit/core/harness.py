@@ -125,6 +125,10 @@ class Core:
         """Make the n-th allocation from now on fail."""
         self.lib.shim_fail_nth(n)
 
+    def set_uid(self, uid: int) -> None:
+        """Open files as another user from now on."""
+        self.lib.shim_set_uid(uid)
+
     def has_failed(self) -> bool:
         """Return whether it came to that, and fail nothing more."""
         return bool(self.lib.shim_has_failed())

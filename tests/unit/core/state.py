@@ -239,6 +239,7 @@ class ModelCard:
     sending: list[list[Flight]] = field(default_factory=list)
     full: list[bool] = field(default_factory=list)  # a queue's transmit ring was, at the last look
     behind: list[bool] = field(default_factory=list)  # completions have transmit rings served
+    turn: list[int] = field(default_factory=list)  # how often they were, so far
     taken: list[int] = field(default_factory=list)  # frames to send, of each queue, so far
     done: list[int] = field(default_factory=list)  # and of those, completed
     order: dict[int, list[ModelTap]] = field(default_factory=dict)  # in which it knows its taps

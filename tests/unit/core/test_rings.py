@@ -31,6 +31,14 @@ def sender(
     return card, tap, tap.tx_rings()
 
 
+def flood(stage: Stage) -> tuple[harness.Card, harness.Tap, TxRings]:
+    """A tap that has eight times as many frames to send as the card has room for."""
+    card, tap, rings = sender(stage, n_bufs=16, tx_ring=2)
+    rings.send(filled(tap, rings, 16))
+    assert tap.kick() == 0
+    return card, tap, rings
+
+
 def filled(tap: harness.Tap, rings: TxRings, n: int, length: int = 60) -> list[Desc]:
     descs = [desc._replace(len=length) for desc in rings.take(n)]
     for i, desc in enumerate(descs):
@@ -437,6 +445,69 @@ def test_a_ring_that_found_the_card_full_of_others_goes_on_when_there_is_room(
     card.complete(0, 2, 0, False)
     assert rings.pending() == 0
     assert card.queue(0).sending == 2
+
+
+def test_taps_whose_rings_wait_for_one_card_take_turns(stage: Stage) -> None:
+    """A flood fills all the room that its own completions make, and was there first."""
+    card, _, rings = flood(stage)
+    other = stage.tap()
+    other.tx_setup(n_bufs=2, flags=1)
+    theirs = other.tx_rings()
+    theirs.send(filled(other, theirs, 2))
+    assert other.kick() == 0
+    assert (card.queue(0).sending, rings.pending(), theirs.pending()) == (2, 14, 2)
+    for _ in range(4):
+        card.complete(0, 1, 0, False)
+    assert rings.pending() > 0
+    assert theirs.pending() == 0
+
+
+def test_a_flood_leaves_room_to_who_sleeps_in_a_call_and_goes_on(stage: Stage) -> None:
+    card, _, rings = flood(stage)
+    other = stage.tap()
+    other.tx_setup(n_bufs=2)
+    descs = [d._replace(len=60) for d in other.reserve(2)]
+    assert other.submit(descs) == -errno.ENOSPC
+    other.sleep_tx()
+    card.complete(0, 1, 0, False)
+    assert other.woken_tx()
+    assert other.submit(descs) == 1
+    assert rings.pending() == 14
+    # not even somebody who sleeps for ever keeps it waiting
+    for _ in range(20):
+        other.sleep_tx()
+        card.complete(0, 1, 0, False)
+    assert rings.pending() == 0
+
+
+def test_what_its_card_is_not_full_of_the_ring_asks_for(stage: Stage) -> None:
+    """Another port's card is full: that one's completions look at others' rings."""
+    card, tap, rings = sender(stage)
+    there = stage.card(number=1, tx_ring=1)
+    assert tap.target(b"tap1") == 1
+    away = [d._replace(queue=1) for d in filled(tap, rings, 3)]
+    rings.send(away)
+    assert tap.kick() == 0
+    assert (there.queue(0).sending, rings.pending()) == (1, 2)
+    assert rings.asks()
+    there.complete(0, 1, 0, False)
+    assert tap.kick() == 0
+    assert rings.pending() == 1
+    card.check()
+
+
+def test_a_pool_full_of_buffers_is_offered_a_part_at_a_time(stage: Stage) -> None:
+    """Whoever needs the lock meanwhile, polls of the card's queues among them, waits for that."""
+    card, tap, rings = sender(stage, n_bufs=4096)
+    assert len(tap.marks(tx=True)) == 4096, "all at first"
+    first, *descs = [desc._replace(len=60) for desc in rings.take(4096)]
+    for at in range(0, len(descs), 64):
+        tap.release([desc.handle for desc in descs[at : at + 64]])
+    assert tap.submit([first]) == 1
+    card.complete(0, 1, 0, False)
+    assert 0 < len(tap.marks(tx=True)) <= 512
+    assert tap.kick() == 0
+    assert len(tap.marks(tx=True)) == 4096
 
 
 def test_closing_with_full_rings_gives_all_back(stage: Stage) -> None:

@@ -257,23 +257,41 @@ class World:
             card.full[queue] = False
         if ok:
             card.expected += [flight.expect for flight in done]
-        for _, run in groupby(done, key=lambda flight: id(flight.tap)):
-            landed = list(run)
-            tap = landed[0].tap
-            if tap is None:
-                continue
-            tap.in_flight -= len(landed)
-            tap.completed += len(landed) if ok else 0
-            tap.failed += 0 if ok else len(landed)
-            if self._has_rings(landed[0]):
-                self.door_run(tap)
-        if (done or not card.up) and card.behind[queue]:
+        runs = [list(run) for _, run in groupby(done, key=lambda flight: id(flight.tap))]
+        shared = card.behind[queue]
+        for run in runs:
+            self._land(run, ok=ok)
+            if not shared:
+                self._serve(run[0])
+        if not shared:
+            return
+        if done or not card.up:
             self._resume(card, queue)
+        for run in runs:
+            self._serve(run[0])
+
+    @staticmethod
+    def _land(run: list[Flight], *, ok: bool) -> None:
+        tap = run[0].tap
+        if tap is not None:
+            tap.in_flight -= len(run)
+            tap.completed += len(run) if ok else 0
+            tap.failed += 0 if ok else len(run)
+
+    def _serve(self, flight: Flight) -> None:
+        if self._has_rings(flight):
+            assert flight.tap is not None
+            self.door_run(flight.tap)
 
     def _resume(self, card: ModelCard, queue: int) -> None:
-        """There is room: transmit rings that found none are served."""
+        """There is room: transmit rings that found none are served, by turns as the first."""
         card.behind[queue] = False
-        for tap in card.order[queue]:
+        taps = card.order[queue]
+        if not taps:
+            return
+        first = card.turn[queue] % len(taps)
+        card.turn[queue] += 1
+        for tap in taps[first:] + taps[:first]:
             if tap.door is not None and tap.targets[0].queue == queue:
                 self.door_run(tap)
 
@@ -302,8 +320,9 @@ class World:
             door.tx_cons = (door.tx_cons + left) & MASK32
             return 0
         while left:
-            slots = [(door.tx_cons + i) % door.size for i in range(min(left, BATCH))]
-            descs = [harness.Tap._desc(door.rings.descs[slot]) for slot in slots]
+            at = door.tx_cons % door.size
+            n = min(left, door.size - at, BATCH)  # a batch ends where the ring does
+            descs = [harness.Tap._desc(door.rings.descs[at + i]) for i in range(n)]
             sent = self.send(tap, descs)
             # a target that is gone must not hold up the others; the tap's own is another matter
             lost = sent == -errno.ENODEV and descs[0].queue
@@ -313,7 +332,8 @@ class World:
                     tap.drop(descs[0].handle)
                 sent = 1
             if sent < 0:
-                return sent
+                # another card is full: that one's completions do not look here
+                return -errno.EBUSY if sent == -errno.ENOSPC and descs[0].queue else sent
             door.tx_cons = (door.tx_cons + sent) & MASK32
             left -= sent
         return 0
@@ -334,6 +354,8 @@ class World:
 
     def rests(self, tap: ModelTap, err: int = 0) -> bool:
         """Whether the core will look at the rings by itself."""
+        if err == -errno.EBUSY:
+            return False
         if tap.in_flight:
             return True
         card, queue = tap.targets[0].card, tap.targets[0].queue

@@ -33,6 +33,7 @@ const char *shim_error(void);
 unsigned int shim_warnings(void);
 /* make the n-th allocation from now on fail; 0: none */
 void shim_fail_nth(unsigned int n);
+void shim_set_uid(unsigned int uid);
 /* whether it came to that; takes it off */
 bool shim_has_failed(void);
 /* run as another process, wherever one waits for memory; NULL: nothing */

@@ -156,6 +156,7 @@ struct rcu_head { void *unused[2]; };
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
 void synchronize_net(void);
+#define synchronize_rcu			synchronize_net
 void shim_free_later(void *p);
 void shim_rcu_check(bool allowed);
 /* readers may still have what a pointer was before */
@@ -343,7 +344,9 @@ extern struct shim_task *current;
 extern struct net init_net;
 
 typedef struct { u32 val; } kuid_t;
-#define current_uid()		((kuid_t){ 1000 })
+extern u32 shim_uid;
+#define current_uid()		((kuid_t){ shim_uid })
+#define uid_eq(a, b)		((a).val == (b).val)
 #define current_user_ns()	NULL
 #define from_kuid_munged(ns, uid) ((void)(ns), (uid).val)
 #define task_tgid(task)		(&(task)->pid)
@@ -402,6 +405,7 @@ typedef struct { unsigned int sleepers, wakeups, polls; } wait_queue_head_t;
 
 static inline void init_waitqueue_head(wait_queue_head_t *wq) { *wq = (wait_queue_head_t){ }; }
 static inline bool wq_has_sleeper(wait_queue_head_t *wq) { return wq->sleepers; }
+#define waitqueue_active			wq_has_sleeper
 #define TASK_NORMAL				3
 #define poll_to_key(mask)			((void *)(unsigned long)(mask))
 #define __wake_up(wq, mode, n, key)		((void)(key), (void)(wq)->wakeups++)

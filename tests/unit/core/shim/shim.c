@@ -355,6 +355,13 @@ bool shim_fails(gfp_t gfp)
 	return true;
 }
 
+u32 shim_uid = 1000;
+
+void shim_set_uid(unsigned int uid)
+{
+	shim_uid = uid;
+}
+
 void shim_fail_nth(unsigned int n)
 {
 	shim.fail_in = n;
