@@ -465,7 +465,7 @@ int ntzc_port_configure(struct ntzc_port *port, u32 buf_size, u32 n_bufs);
 void ntzc_port_get_info(struct ntzc_port *port, struct ntzc_port_info *info);
 void ntzc_port_get_stats(struct ntzc_port *port, struct ntzc_port_stats *st);
 u64 ntzc_port_missed(struct ntzc_port *port);
-bool ntzc_port_fanout_fits(struct ntzc_port *port, const struct ntzc_attach *arg);
+bool ntzc_port_fanout_fits(struct ntzc_port *port, kuid_t uid, const struct ntzc_attach *arg);
 
 /* policy.c */
 void ntzc_port_get_policy(struct ntzc_port *port, struct ntzc_port_policy *p);

@@ -645,9 +645,12 @@ u64 ntzc_port_missed(struct ntzc_port *port)
 	return hw.rx_missed;
 }
 
-/* Whether the port has a member of the group that the new one does not fit to, or has none */
-static bool ntzc_port_fanout_clash(struct ntzc_port *port, const struct ntzc_attach *arg,
-				   bool same_port)
+/*
+ * Whether the port has a member of the group that the new one does not fit to, or has none. One
+ * of another user would have a share of the group's frames, and could let them rot.
+ */
+static bool ntzc_port_fanout_clash(struct ntzc_port *port, kuid_t uid,
+				   const struct ntzc_attach *arg, bool same_port)
 {
 	const struct ntzc_tap *tap;
 
@@ -656,7 +659,7 @@ static bool ntzc_port_fanout_clash(struct ntzc_port *port, const struct ntzc_att
 
 		if (tap->fanout != arg->fanout)
 			continue;
-		if (!same_port || tap->queues != arg->queues ||
+		if (!same_port || tap->queues != arg->queues || !uid_eq(tap->uid, uid) ||
 		    host != !!(arg->flags & NTZC_ATTACH_HOST))
 			return true;
 	}
@@ -666,19 +669,20 @@ static bool ntzc_port_fanout_clash(struct ntzc_port *port, const struct ntzc_att
 /**
  * ntzc_port_fanout_fits() - see whether a tap can join its fan-out group
  * @port: its port
+ * @uid: who opened it
  * @arg: what it wants, queues filled in
  *
  * Context: process, RTNL and @port->lock held. Return: false if the group is on
- * another port, or has other queues.
+ * another port, or another user's, or has other queues.
  */
-bool ntzc_port_fanout_fits(struct ntzc_port *port, const struct ntzc_attach *arg)
+bool ntzc_port_fanout_fits(struct ntzc_port *port, kuid_t uid, const struct ntzc_attach *arg)
 {
 	struct ntzc_port *other;
 	int id;
 
 	if (!arg->fanout)
 		return true;
-	if (ntzc_port_fanout_clash(port, arg, true))
+	if (ntzc_port_fanout_clash(port, uid, arg, true))
 		return false;
 	idr_for_each_entry(&ntzc_ports, other, id) {
 		bool clash;
@@ -687,7 +691,7 @@ bool ntzc_port_fanout_fits(struct ntzc_port *port, const struct ntzc_attach *arg
 			continue;
 		/* one within another: safe under RTNL, as nobody else nests them */
 		mutex_lock_nested(&other->lock, SINGLE_DEPTH_NESTING);
-		clash = ntzc_port_fanout_clash(other, arg, false);
+		clash = ntzc_port_fanout_clash(other, uid, arg, false);
 		mutex_unlock(&other->lock);
 		if (clash)
 			return false;

@@ -170,7 +170,8 @@ void ntzc_tap_destroy(struct ntzc_tap *tap)
 }
 
 /* Put defaults in place of zeros, then see whether it can be had */
-static int ntzc_tap_check(struct ntzc_port *port, struct ntzc_attach *arg)
+static int ntzc_tap_check(const struct ntzc_tap *tap, struct ntzc_port *port,
+			  struct ntzc_attach *arg)
 {
 	const struct ntzc_pool *pool = port->rx_pool;
 	u64 all = port->n_queues == 64 ? ~0ull : BIT_ULL(port->n_queues) - 1;
@@ -194,7 +195,7 @@ static int ntzc_tap_check(struct ntzc_port *port, struct ntzc_attach *arg)
 	    arg->ring_size > NTZC_MAX_RING || arg->desc_size != sizeof(struct ntzc_desc) ||
 	    arg->clock > NTZC_CLOCK_TAI || arg->busy_poll_us > NTZC_MAX_BUSY_POLL_US)
 		return -EINVAL;
-	return ntzc_port_fanout_fits(port, arg) ? 0 : -EINVAL;
+	return ntzc_port_fanout_fits(port, tap->uid, arg) ? 0 : -EINVAL;
 }
 
 static bool ntzc_tap_alloc_chan(struct ntzc_tap *tap, unsigned int i, struct ntzc_queue *q,
@@ -253,7 +254,7 @@ static int ntzc_tap_join(struct ntzc_tap *tap, struct ntzc_port *port, struct nt
 	pool = ntzc_port_pool_get(port);
 	if (IS_ERR(pool))
 		return PTR_ERR(pool);
-	err = ntzc_tap_check(port, arg);
+	err = ntzc_tap_check(tap, port, arg);
 	if (err)
 		goto put_pool;
 	tap->fanout = arg->fanout;

@@ -98,3 +98,19 @@ def test_members_share_port_and_queues(stage: Stage, other: dict[str, Any]) -> N
         tap.attach(**({"fanout": 3} | other))
     assert refused.value.errno == errno.EINVAL
     tap.attach(fanout=3)
+
+
+def test_members_are_of_one_user(stage: Stage) -> None:
+    """Another user's member would have a share of the frames, and could let them rot."""
+    stage.card()
+    stage.tap(fanout=3)
+    stage.core.set_uid(1001)
+    try:
+        tap = stage.core.tap()
+    finally:
+        stage.core.set_uid(1000)
+    stage.taps.append(tap)
+    with pytest.raises(OSError) as refused:
+        tap.attach(fanout=3)
+    assert refused.value.errno == errno.EINVAL
+    tap.attach(fanout=4)
