@@ -3,8 +3,9 @@
  * The core's own structures: pool, tap, channel, port.
  *
  * Locks, outermost first:
+ *   tap->setup_lock  what the tap is attached to and has got; alone held while memory is
+ *                    charged to a program, which may be made to wait for it
  *   RTNL             a port's interface, up and down
- *   tap->setup_lock  what the tap is attached to and has got
  *   port->lock       the port's pools, its list of taps, each queue's set of taps
  *   ntzc_map_lock    mappings of pools for other ports' devices
  *   host queue's tx_lock   what the host's stack sends, see stack.c
@@ -340,6 +341,7 @@ struct ntzc_host {
  * @dma_dev: the device; valid until destroy
  * @netdev: its interface; under RTNL, NULL once detached
  * @bus: the device's bus address
+ * @dma_max: what one mapping can span, bytes: less where the platform needs bounce buffers
  * @numa_node: where memory is close
  * @gone: the card is, for ever; set under RTNL and @lock
  * @lock: see above
@@ -370,6 +372,7 @@ struct ntzc_port {
 	const struct ntzc_port_ops *ops;
 	void *priv;
 	struct device *dma_dev;
+	size_t dma_max;
 	struct net_device *netdev;
 	char bus[NTZC_BUS_LEN];
 	int numa_node;
@@ -403,7 +406,10 @@ struct ntzc_port {
 extern struct workqueue_struct *ntzc_wq;
 
 /* pool.c */
-struct ntzc_pool *ntzc_pool_create(struct ntzc_port *port, u32 n_bufs, u32 buf_size, bool tx);
+struct ntzc_pool *ntzc_pool_alloc_new(struct ntzc_port *port, u32 n_bufs, u32 buf_size, bool tx);
+void ntzc_pool_discard(struct ntzc_pool *pool);
+int ntzc_pool_add(struct ntzc_pool *pool);
+struct ntzc_pool *ntzc_pool_create(struct ntzc_port *port, u32 n_bufs, u32 buf_size);
 bool ntzc_pool_possible(u32 n_bufs, u32 buf_size);
 void ntzc_pool_get(struct ntzc_pool *pool);
 void ntzc_pool_put(struct ntzc_pool *pool);
@@ -492,7 +498,7 @@ void ntzc_stack_get_stats(struct ntzc_port *port, struct ntzc_port_stats *st);
 /* tap.c */
 struct ntzc_tap *ntzc_tap_create(void);
 void ntzc_tap_destroy(struct ntzc_tap *tap);
-int ntzc_tap_attach(struct ntzc_tap *tap, struct ntzc_port *port, struct ntzc_attach *arg);
+int ntzc_tap_attach(struct ntzc_tap *tap, struct ntzc_attach *arg);
 
 /* hold.c */
 unsigned int ntzc_tap_release_held(struct ntzc_tap *tap, const u32 *handles, unsigned int n);
@@ -514,7 +520,7 @@ bool ntzc_tx_drained(const struct ntzc_tap *tap);
 
 /* tx_setup.c */
 int ntzc_tx_setup(struct ntzc_tap *tap, struct ntzc_tx_setup *arg);
-int ntzc_tx_add_target(struct ntzc_tap *tap, struct ntzc_port *port, struct ntzc_tx_target *arg);
+int ntzc_tx_add_target(struct ntzc_tap *tap, struct ntzc_tx_target *arg);
 void ntzc_tx_teardown(struct ntzc_tap *tap);
 
 /* tx_door.c */

@@ -118,8 +118,7 @@ static long ntzc_ioctl_port_policy(void __user *arg)
 static long ntzc_ioctl_attach(struct ntzc_tap *tap, void __user *arg)
 {
 	struct ntzc_attach a;
-	struct ntzc_port *port;
-	int err = -ENODEV;
+	int err;
 
 	if (copy_from_user(&a, arg, sizeof(a)))
 		return -EFAULT;
@@ -127,14 +126,7 @@ static long ntzc_ioctl_attach(struct ntzc_tap *tap, void __user *arg)
 	    memchr_inv(a.reserved, 0, sizeof(a.reserved)) ||
 	    strnlen(a.name, sizeof(a.name)) == sizeof(a.name))
 		return -EINVAL;
-	rtnl_lock();
-	port = ntzc_port_find(a.name, a.ifindex);
-	if (port) {
-		err = ntzc_tap_attach(tap, port, &a);
-		if (err)
-			ntzc_port_put(port);
-	}
-	rtnl_unlock();
+	err = ntzc_tap_attach(tap, &a);
 	if (err)
 		return err;
 	return copy_to_user(arg, &a, sizeof(a)) ? -EFAULT : 0;
@@ -191,21 +183,14 @@ static long ntzc_ioctl_filter(struct ntzc_tap *tap, const void __user *arg)
 static long ntzc_ioctl_tx_target(struct ntzc_tap *tap, void __user *arg)
 {
 	struct ntzc_tx_target target;
-	struct ntzc_port *port;
-	int err = -ENODEV;
+	int err;
 
 	if (copy_from_user(&target, arg, sizeof(target)))
 		return -EFAULT;
 	if (target.flags || memchr_inv(target.reserved, 0, sizeof(target.reserved)) ||
 	    strnlen(target.name, sizeof(target.name)) == sizeof(target.name))
 		return -EINVAL;
-	rtnl_lock();
-	port = ntzc_port_find(target.name, target.ifindex);
-	if (port) {
-		err = ntzc_tx_add_target(tap, port, &target);
-		ntzc_port_put(port);
-	}
-	rtnl_unlock();
+	err = ntzc_tx_add_target(tap, &target);
 	if (err)
 		return err;
 	return copy_to_user(arg, &target, sizeof(target)) ? -EFAULT : 0;

@@ -55,27 +55,49 @@ static int ntzc_map_chunks(struct ntzc_mapping *map)
 	return 0;
 }
 
-static struct ntzc_mapping *ntzc_map_create(struct ntzc_pool *pool, struct ntzc_port *port)
+/* What takes memory. Charged to the caller, who may have to wait for it: no lock is held. */
+static struct ntzc_mapping *ntzc_map_alloc(struct ntzc_pool *pool, struct ntzc_port *port)
 {
 	struct ntzc_mapping *map = kzalloc(sizeof(*map), GFP_KERNEL_ACCOUNT);
-	int err = -ENOMEM;
 
 	if (!map)
-		return ERR_PTR(-ENOMEM);
+		return NULL;
 	map->pool = pool;
 	map->port = port;
 	map->chunk_dma = kvcalloc(pool->n_chunks, sizeof(dma_addr_t), NTZC_GFP_ACCOUNT);
 	map->dma = kvcalloc(pool->size, sizeof(dma_addr_t), NTZC_GFP_ACCOUNT);
 	if (map->chunk_dma && map->dma)
-		err = ntzc_map_chunks(map);
-	if (err) {
-		ntzc_map_free(map);
-		return ERR_PTR(err);
-	}
-	kref_get(&port->ref);
-	list_add(&map->pool_link, &pool->mappings);
-	list_add(&map->port_link, &port->mappings);
-	return map;
+		return map;
+	ntzc_map_free(map);
+	return NULL;
+}
+
+/* Under ntzc_map_lock */
+static struct ntzc_mapping *ntzc_map_find(struct ntzc_pool *pool, const struct ntzc_port *port)
+{
+	struct ntzc_mapping *map;
+
+	list_for_each_entry(map, &pool->mappings, pool_link)
+		if (map->port == port)
+			return map;
+	return NULL;
+}
+
+/* Use a new mapping. Under ntzc_map_lock. */
+static int ntzc_map_add(struct ntzc_mapping *map)
+{
+	int err;
+
+	/* set before ntzc_map_drop_port() */
+	if (READ_ONCE(map->port->gone))
+		return -ENODEV;
+	err = ntzc_map_chunks(map);
+	if (err)
+		return err;
+	kref_get(&map->port->ref);
+	list_add(&map->pool_link, &map->pool->mappings);
+	list_add(&map->port_link, &map->port->mappings);
+	return 0;
 }
 
 /**
@@ -88,17 +110,28 @@ static struct ntzc_mapping *ntzc_map_create(struct ntzc_pool *pool, struct ntzc_
  */
 struct ntzc_mapping *ntzc_map_get(struct ntzc_pool *pool, struct ntzc_port *port)
 {
-	struct ntzc_mapping *map;
+	struct ntzc_mapping *map, *new;
+	int err;
 
 	mutex_lock(&ntzc_map_lock);
-	list_for_each_entry(map, &pool->mappings, pool_link)
-		if (map->port == port)
-			goto unlock;
-	/* set before ntzc_map_drop_port() */
-	map = READ_ONCE(port->gone) ? ERR_PTR(-ENODEV) : ntzc_map_create(pool, port);
-unlock:
+	map = ntzc_map_find(pool, port);
 	mutex_unlock(&ntzc_map_lock);
-	return map;
+	if (map)
+		return map;
+	if (READ_ONCE(port->gone))
+		return ERR_PTR(-ENODEV);
+	new = ntzc_map_alloc(pool, port);
+	if (!new)
+		return ERR_PTR(-ENOMEM);
+	mutex_lock(&ntzc_map_lock);
+	/* another tap may have been quicker */
+	map = ntzc_map_find(pool, port);
+	err = map ? 0 : ntzc_map_add(new);
+	mutex_unlock(&ntzc_map_lock);
+	if (!map && !err)
+		return new;
+	ntzc_map_free(new);
+	return map ?: ERR_PTR(err);
 }
 
 /* Under ntzc_map_lock */

@@ -89,13 +89,11 @@ static struct page *ntzc_chunk_alloc(int node, gfp_t gfp, unsigned int *order, u
 
 static int ntzc_pool_alloc_chunks(struct ntzc_pool *pool, gfp_t gfp)
 {
-	struct device *dev = pool->port->dma_dev;
 	size_t left = (size_t)pool->size << pool->shift;
 	unsigned int min = get_order(1u << pool->shift);
 	unsigned int order = max_t(unsigned int, min, NTZC_CHUNK_ORDER);
 
-	/* a bounce buffer, where the platform needs one, limits what one mapping can span */
-	while (order > min && ((size_t)PAGE_SIZE << order) > dma_max_mapping_size(dev))
+	while (order > min && ((size_t)PAGE_SIZE << order) > pool->port->dma_max)
 		order--;
 
 	pool->chunks = kvcalloc(DIV_ROUND_UP(left, PAGE_SIZE << min), sizeof(*pool->chunks), gfp);
@@ -205,7 +203,17 @@ bool ntzc_pool_possible(u32 n_bufs, u32 buf_size)
 }
 
 /**
- * ntzc_pool_create() - make a pool and map it for the port's device
+ * ntzc_pool_discard() - free a pool that no device knows
+ * @pool: the pool, of ntzc_pool_alloc_new()
+ */
+void ntzc_pool_discard(struct ntzc_pool *pool)
+{
+	ntzc_pool_free_memory(pool);
+	kfree(pool);
+}
+
+/**
+ * ntzc_pool_alloc_new() - make a pool, for ntzc_pool_add()
  * @port: the port
  * @n_bufs: buffers; rounded up to fill the last page
  * @buf_size: 2048, 4096, 8192 or 16384 bytes
@@ -214,15 +222,13 @@ bool ntzc_pool_possible(u32 n_bufs, u32 buf_size)
  * The memory is cleared. It is contiguous in chunks as large as memory's
  * fragmentation admits; only the want of a chunk of one buffer fails.
  *
- * Context: process, port->lock held.
- * Return: the pool with one reference, or an ERR_PTR: -EINVAL, -ENOMEM.
+ * Context: process. Return: the pool with one reference, or an ERR_PTR: -EINVAL, -ENOMEM.
  */
-struct ntzc_pool *ntzc_pool_create(struct ntzc_port *port, u32 n_bufs, u32 buf_size, bool tx)
+struct ntzc_pool *ntzc_pool_alloc_new(struct ntzc_port *port, u32 n_bufs, u32 buf_size, bool tx)
 {
 	gfp_t gfp = tx ? NTZC_GFP_ACCOUNT : NTZC_GFP;
 	struct ntzc_pool *pool;
 	u32 per_page;
-	int err = -ENOMEM;
 
 	if (!ntzc_pool_possible(n_bufs, buf_size))
 		return ERR_PTR(-EINVAL);
@@ -246,24 +252,53 @@ struct ntzc_pool *ntzc_pool_create(struct ntzc_port *port, u32 n_bufs, u32 buf_s
 
 	pool->bufs = kvcalloc(pool->size, sizeof(*pool->bufs), gfp);
 	pool->free = kvcalloc(pool->size, sizeof(struct m_buf *), gfp);
-	if (!pool->bufs || !pool->free)
-		goto free;
-	err = ntzc_pool_alloc_chunks(pool, gfp);
-	if (err)
-		goto free;
-	err = ntzc_pool_map(pool);
-	if (err)
-		goto free;
+	if (!pool->bufs || !pool->free || ntzc_pool_alloc_chunks(pool, gfp)) {
+		ntzc_pool_discard(pool);
+		return ERR_PTR(-ENOMEM);
+	}
+	return pool;
+}
 
+/**
+ * ntzc_pool_add() - map a new pool for its port's device
+ * @pool: the pool, of ntzc_pool_alloc_new()
+ *
+ * Context: process, port->lock held, and the port not gone. Return: 0 or -ENOMEM.
+ */
+int ntzc_pool_add(struct ntzc_pool *pool)
+{
+	struct ntzc_port *port = pool->port;
+	int err = ntzc_pool_map(pool);
+
+	if (err)
+		return err;
 	ntzc_pool_cut(pool);
 	kref_get(&port->ref);
 	list_add(&pool->link, &port->pools);
-	return pool;
+	return 0;
+}
 
-free:
-	ntzc_pool_free_memory(pool);
-	kfree(pool);
-	return ERR_PTR(err);
+/**
+ * ntzc_pool_create() - make a pool of receive memory
+ * @port: the port
+ * @n_bufs: as for ntzc_pool_alloc_new()
+ * @buf_size: likewise
+ *
+ * Context: process, port->lock held. Return: as ntzc_pool_alloc_new().
+ */
+struct ntzc_pool *ntzc_pool_create(struct ntzc_port *port, u32 n_bufs, u32 buf_size)
+{
+	struct ntzc_pool *pool = ntzc_pool_alloc_new(port, n_bufs, buf_size, false);
+	int err;
+
+	if (IS_ERR(pool))
+		return pool;
+	err = ntzc_pool_add(pool);
+	if (err) {
+		ntzc_pool_discard(pool);
+		return ERR_PTR(err);
+	}
+	return pool;
 }
 
 /**

@@ -4,6 +4,7 @@
  * exists while somebody uses it: the running card, or a tap. port->lock guards
  * the pool and the taps; RTNL guards the interface, and up and down.
  */
+#include <linux/dma-mapping.h>
 #include <linux/etherdevice.h>
 #include <linux/idr.h>
 #include <linux/mm.h>
@@ -71,7 +72,7 @@ struct ntzc_pool *ntzc_port_pool_get(struct ntzc_port *port)
 		u32 n = port->n_bufs ? max(port->n_bufs, ntzc_port_least_bufs(port)) :
 				       ntzc_port_default_bufs(port);
 		u32 size = port->buf_size ?: ntzc_buf_size_for(port->frame_max);
-		struct ntzc_pool *pool = ntzc_pool_create(port, n, size, false);
+		struct ntzc_pool *pool = ntzc_pool_create(port, n, size);
 
 		if (IS_ERR(pool))
 			return pool;
@@ -116,6 +117,7 @@ struct ntzc_port *ntzc_port_create(const struct ntzc_port_setup *setup)
 	port->priv = setup->priv;
 	port->netdev = setup->netdev;
 	port->dma_dev = setup->dma_dev;
+	port->dma_max = dma_max_mapping_size(setup->dma_dev);
 	port->numa_node = dev_to_node(setup->dma_dev);
 	strscpy(port->bus, dev_name(setup->dma_dev), sizeof(port->bus));
 	port->frame_max = ETH_FRAME_LEN;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The life of a tap, which is one open file: create, attach to a port and its
- * queues, destroy. Attach runs under RTNL and tap->setup_lock; what joins or
- * leaves a port does so under port->lock.
+ * queues, destroy. Attach runs under tap->setup_lock; what joins or leaves a
+ * port does so under port->lock, and joins under RTNL.
  */
 #include <linux/cred.h>
 #include <linux/idr.h>
@@ -125,6 +125,13 @@ static void ntzc_tap_end_promisc(struct ntzc_tap *tap)
 	rtnl_unlock();
 }
 
+/* The port need not stay as it is for the tap any more. Under port->lock. */
+static void ntzc_tap_unreserve(struct ntzc_port *port)
+{
+	WRITE_ONCE(port->n_taps, port->n_taps - 1);
+	ntzc_port_pool_put(port);
+}
+
 static void ntzc_tap_leave(struct ntzc_tap *tap, struct ntzc_port *port)
 {
 	if (tap->promisc)
@@ -137,8 +144,7 @@ static void ntzc_tap_leave(struct ntzc_tap *tap, struct ntzc_port *port)
 	ntzc_losses_keep(tap);
 	ntzc_tap_drop_all(tap->rx_pool, tap->rx_held);
 	list_del(&tap->link);
-	WRITE_ONCE(port->n_taps, port->n_taps - 1);
-	ntzc_port_pool_put(port);
+	ntzc_tap_unreserve(port);
 	mutex_unlock(&port->lock);
 
 	if (tap->tx_pool)
@@ -245,81 +251,141 @@ static void ntzc_tap_tell(const struct ntzc_tap *tap, const struct ntzc_port *po
 	arg->tap_id = tap->id;
 }
 
-/* Under port->lock */
-static int ntzc_tap_join(struct ntzc_tap *tap, struct ntzc_port *port, struct ntzc_attach *arg)
+/* See whether the port can be had as it is, and keep it so. Under RTNL and port->lock. */
+static int ntzc_tap_reserve(struct ntzc_tap *tap, struct ntzc_port *port, struct ntzc_attach *arg)
 {
 	struct ntzc_pool *pool;
 	int err;
 
+	if (port->gone)
+		return -ENODEV;
 	pool = ntzc_port_pool_get(port);
 	if (IS_ERR(pool))
 		return PTR_ERR(pool);
 	err = ntzc_tap_check(tap, port, arg);
-	if (err)
-		goto put_pool;
-	tap->fanout = arg->fanout;
-	tap->clock = arg->clock;
-	tap->busy_poll_us = arg->busy_poll_us;
-	tap->queues = arg->queues;
-	err = ntzc_tap_alloc_chans(tap, port, arg);
-	if (err)
-		goto free_chans;
+	if (err) {
+		ntzc_port_pool_put(port);
+		return err;
+	}
 	ntzc_pool_get(pool);
 	tap->rx_pool = pool;
+	WRITE_ONCE(port->n_taps, port->n_taps + 1);
+	return 0;
+}
+
+/* Under RTNL and port->lock */
+static int ntzc_tap_join(struct ntzc_tap *tap, struct ntzc_port *port, struct ntzc_attach *arg)
+{
+	int err;
+
+	if (port->gone)
+		return -ENODEV;
+	/* others may have joined meanwhile */
+	if (!ntzc_port_fanout_fits(port, tap->uid, arg))
+		return -EINVAL;
 	tap->targets[0].port = port;
 	tap->targets[0].queue = &port->queues[__ffs64(arg->queues)];
 	tap->n_targets = 1;
 	/* last of what delivery looks at: polls find the tap from here on */
 	err = ntzc_tap_link(tap);
-	if (err)
-		goto drop_pool;
-
+	if (err) {
+		/* some queues may have delivered before another refused */
+		ntzc_tap_drop_all(tap->rx_pool, tap->rx_held);
+		tap->n_targets = 0;
+		return err;
+	}
 	list_add_tail(&tap->link, &port->taps);
-	WRITE_ONCE(port->n_taps, port->n_taps + 1);
 	ntzc_rx_greet(port);
 	ntzc_tap_tell(tap, port, arg);
 	return 0;
+}
 
-drop_pool:
-	/* some queues may have delivered before another refused */
-	ntzc_tap_drop_all(pool, tap->rx_held);
-	tap->n_targets = 0;
-	tap->rx_pool = NULL;
-	ntzc_pool_put(pool);
-free_chans:
+/* Find the port, and have it stay as the tap wants it. Return: the port, or an ERR_PTR. */
+static struct ntzc_port *ntzc_tap_find(struct ntzc_tap *tap, struct ntzc_attach *arg)
+{
+	struct ntzc_port *port;
+	int err = -ENODEV;
+
+	rtnl_lock();
+	port = ntzc_port_find(arg->name, arg->ifindex);
+	if (port) {
+		mutex_lock(&port->lock);
+		err = ntzc_tap_reserve(tap, port, arg);
+		mutex_unlock(&port->lock);
+		if (err)
+			ntzc_port_put(port);
+	}
+	rtnl_unlock();
+	return err ? ERR_PTR(err) : port;
+}
+
+/* Have the port deliver */
+static int ntzc_tap_begin(struct ntzc_tap *tap, struct ntzc_port *port, struct ntzc_attach *arg)
+{
+	int err;
+
+	rtnl_lock();
+	mutex_lock(&port->lock);
+	err = ntzc_tap_join(tap, port, arg);
+	mutex_unlock(&port->lock);
+	if (!err) {
+		tap->missed = ntzc_port_missed(port);
+		if (arg->flags & NTZC_ATTACH_PROMISC)
+			tap->promisc = !dev_set_promiscuity(port->netdev, 1);
+		/* all else of the tap comes first; pairs with ntzc_tap_port() */
+		smp_store_release(&tap->port, port);
+	}
+	rtnl_unlock();
+	return err;
+}
+
+/* Under setup_lock */
+static int ntzc_tap_attach_new(struct ntzc_tap *tap, struct ntzc_attach *arg)
+{
+	struct ntzc_port *port = ntzc_tap_find(tap, arg);
+	int err;
+
+	if (IS_ERR(port))
+		return PTR_ERR(port);
+	tap->fanout = arg->fanout;
+	tap->clock = arg->clock;
+	tap->busy_poll_us = arg->busy_poll_us;
+	tap->queues = arg->queues;
+	err = ntzc_tap_alloc_chans(tap, port, arg);
+	if (!err)
+		err = ntzc_tap_begin(tap, port, arg);
+	if (!err)
+		return 0;
 	ntzc_tap_free_chans(tap);
-put_pool:
-	ntzc_port_pool_put(port);
+	mutex_lock(&port->lock);
+	ntzc_tap_unreserve(port);
+	mutex_unlock(&port->lock);
+	ntzc_pool_put(tap->rx_pool);
+	tap->rx_pool = NULL;
+	ntzc_port_put(port);
 	return err;
 }
 
 /**
  * ntzc_tap_attach() - bind a tap to a port and have frames delivered to it
  * @tap: the tap
- * @port: the port; on success the tap keeps the caller's reference
  * @arg: checked for reserved fields by the caller; output fields are filled in
  *
- * Context: process, RTNL held.
+ * Rings and marks are charged to the caller's memory cgroup, which may make it wait for them as
+ * long as it pleases. So they are had without a lock that others need.
+ *
+ * Context: process, no locks held.
  * Return: 0, or -EBUSY, -EINVAL, -ENODEV, -ENOMEM.
  */
-int ntzc_tap_attach(struct ntzc_tap *tap, struct ntzc_port *port, struct ntzc_attach *arg)
+int ntzc_tap_attach(struct ntzc_tap *tap, struct ntzc_attach *arg)
 {
-	int err = -EBUSY;
+	int err;
 
 	mutex_lock(&tap->setup_lock);
-	if (tap->port)
-		goto unlock;
-	mutex_lock(&port->lock);
-	err = port->gone ? -ENODEV : ntzc_tap_join(tap, port, arg);
-	mutex_unlock(&port->lock);
-	if (err)
-		goto unlock;
-	tap->missed = ntzc_port_missed(port);
-	if (arg->flags & NTZC_ATTACH_PROMISC)
-		tap->promisc = !dev_set_promiscuity(port->netdev, 1);
-	/* all else of the tap comes first; pairs with ntzc_tap_port() */
-	smp_store_release(&tap->port, port);
-unlock:
+	if (!tap->port)
+		err = ntzc_tap_attach_new(tap, arg);
+	else
+		err = READ_ONCE(tap->port->gone) ? -ENODEV : -EBUSY;
 	mutex_unlock(&tap->setup_lock);
 	return err;
 }

@@ -5,6 +5,7 @@
  * with release to calls that may run beside it.
  */
 #include <linux/mm.h>
+#include <linux/rtnetlink.h>
 #include <linux/slab.h>
 
 #include "core.h"
@@ -27,18 +28,33 @@ static int ntzc_tx_map_targets(struct ntzc_tap *tap, struct ntzc_pool *pool)
 	return 0;
 }
 
-/* Under port->lock */
+/*
+ * The memory is charged to the caller's memory cgroup, which may make it wait as long as it
+ * pleases: no lock that others need is held. Under setup_lock.
+ */
 static struct ntzc_pool *ntzc_tx_create_pool(struct ntzc_port *port,
 					     const struct ntzc_tx_setup *arg)
 {
-	u32 least = ntzc_buf_size_for(port->frame_max);
+	u32 least = ntzc_buf_size_for(READ_ONCE(port->frame_max));
+	struct ntzc_pool *pool;
+	int err;
 
-	if (port->gone)
+	if (READ_ONCE(port->gone))
 		return ERR_PTR(-ENODEV);
 	if (arg->buf_size && arg->buf_size < least)
 		return ERR_PTR(-EINVAL);
-	return ntzc_pool_create(port, arg->n_bufs ?: NTZC_DEFAULT_TX_BUFS,
-				arg->buf_size ?: least, true);
+	pool = ntzc_pool_alloc_new(port, arg->n_bufs ?: NTZC_DEFAULT_TX_BUFS,
+				   arg->buf_size ?: least, true);
+	if (IS_ERR(pool))
+		return pool;
+	mutex_lock(&port->lock);
+	err = port->gone ? -ENODEV : ntzc_pool_add(pool);
+	mutex_unlock(&port->lock);
+	if (err) {
+		ntzc_pool_discard(pool);
+		return ERR_PTR(err);
+	}
+	return pool;
 }
 
 /* Under setup_lock */
@@ -81,16 +97,13 @@ free_held:
  */
 int ntzc_tx_setup(struct ntzc_tap *tap, struct ntzc_tx_setup *arg)
 {
-	struct ntzc_port *port = tap->port;
 	struct ntzc_pool *pool;
 	int err = -EBUSY;
 
 	mutex_lock(&tap->setup_lock);
 	if (tap->tx_pool)
 		goto unlock;
-	mutex_lock(&port->lock);
-	pool = ntzc_tx_create_pool(port, arg);
-	mutex_unlock(&port->lock);
+	pool = ntzc_tx_create_pool(tap->port, arg);
 	err = PTR_ERR_OR_ZERO(pool);
 	if (err)
 		goto unlock;
@@ -144,25 +157,31 @@ static int ntzc_tx_new_target(struct ntzc_tap *tap, struct ntzc_port *port)
 /**
  * ntzc_tx_add_target() - let the tap send to another port
  * @tap: the tap, attached
- * @port: the port
  * @arg: checked for reserved fields by the caller; output fields are filled in
  *
- * Context: process, RTNL held. Return: 0, or -EBUSY, -EINVAL, -ENODEV, -ENOMEM.
+ * Context: process, no locks held. Return: 0, or -EBUSY, -EINVAL, -ENODEV, -ENOMEM.
  */
-int ntzc_tx_add_target(struct ntzc_tap *tap, struct ntzc_port *port, struct ntzc_tx_target *arg)
+int ntzc_tx_add_target(struct ntzc_tap *tap, struct ntzc_tx_target *arg)
 {
+	struct ntzc_port *port;
 	int n;
 
+	rtnl_lock();
+	port = ntzc_port_find(arg->name, arg->ifindex);
+	rtnl_unlock();
+	if (!port)
+		return -ENODEV;
 	mutex_lock(&tap->setup_lock);
 	n = ntzc_tx_new_target(tap, port);
 	mutex_unlock(&tap->setup_lock);
-	if (n < 0)
-		return n;
-	arg->target = n;
-	arg->port_id = port->id;
-	arg->frame_max = READ_ONCE(port->frame_max);
-	arg->reserved0 = 0;
-	return 0;
+	if (n >= 0) {
+		arg->target = n;
+		arg->port_id = port->id;
+		arg->frame_max = READ_ONCE(port->frame_max);
+		arg->reserved0 = 0;
+	}
+	ntzc_port_put(port);
+	return min(n, 0);
 }
 
 static void ntzc_tx_drop_target(struct ntzc_port *port)

@@ -99,13 +99,13 @@ STATES = {
     "fresh": "query=0 filter=0 attach=ENODEV stats=ENOTCONN read=ENOTCONN write=ENOTCONN"
     " setup=ENOTCONN reserve=ENOTCONN submit=ENOTCONN drain=ENOTCONN target=ENOTCONN"
     " kick=ENOTCONN rx=ENOTCONN tx=ENOTCONN rxrings=ENOTCONN txrings=ENOTCONN poll=8",
-    "attached": "query=0 filter=0 attach=ENODEV stats=0 read=EAGAIN write=ESTALE"
+    "attached": "query=0 filter=0 attach=EBUSY stats=0 read=EAGAIN write=ESTALE"
     " setup=EINVAL reserve=ENOTCONN submit=ESTALE drain=0 target=EINVAL"
     " kick=0 rx=0 tx=ENOTCONN rxrings=0 txrings=ENOTCONN poll=4",
-    "equipped": "query=0 filter=0 attach=ENODEV stats=0 read=EAGAIN write=ESTALE"
+    "equipped": "query=0 filter=0 attach=EBUSY stats=0 read=EAGAIN write=ESTALE"
     " setup=EBUSY reserve=ENOBUFS submit=ESTALE drain=0 target=EINVAL"
     " kick=0 rx=0 tx=0 rxrings=0 txrings=0 poll=4",
-    "down": "query=0 filter=0 attach=ENODEV stats=0 read=EAGAIN write=ESTALE"
+    "down": "query=0 filter=0 attach=EBUSY stats=0 read=EAGAIN write=ESTALE"
     " setup=EBUSY reserve=ENOBUFS submit=ENETDOWN drain=0 target=EINVAL"
     " kick=0 rx=0 tx=0 rxrings=0 txrings=0 poll=0",
     "gone": "query=0 filter=0 attach=ENODEV stats=0 read=ENODEV write=ESTALE"

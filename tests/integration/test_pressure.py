@@ -110,6 +110,14 @@ def test_transmit_memory_counts_against_the_programs_own_limit(bench: Bench, pre
     pressure.transmit_memory_is_charged(bench.near)
 
 
+@pytest.mark.parametrize("what", ["rings", "transmit"])
+def test_who_is_made_to_wait_for_memory_keeps_nobody_else(
+    bench: Bench, pressure: Any, what: str
+) -> None:
+    """Hostile case 82: memory.high, which slows a program down in the middle of a call."""
+    pressure.waits_alone_for_memory(bench.near, what)
+
+
 def test_rings_count_against_the_programs_own_limit(bench: Bench, pressure: Any) -> None:
     """Hostile case 82."""
     pressure.rings_are_charged(bench.near)

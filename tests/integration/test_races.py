@@ -67,6 +67,6 @@ def test_arguments_and_frames_rewritten_while_the_kernel_reads_them(
 ) -> None:
     """Hostile cases 41 and 72."""
     program = guestc.build("stir")
-    done = bench.vm.run([program, bench.near, door, "20000"], 120)
+    done = bench.vm.run([program, bench.near, door, str(bench.rounds(20_000))], 120)
     word, sent, refused = done.stdout.split()
     assert word == "done" and int(sent) > 0 and int(refused) > 0

@@ -11,6 +11,7 @@ import errno
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import abi
 from neighbour import Child, Neighbour, ours
 
-from emulation.pace import wait_for
+from emulation.pace import patience, wait_for
 
 GROUPS = Path("/sys/fs/cgroup")
 MIB = 1 << 20
@@ -114,6 +115,37 @@ def rings_are_charged(name: str) -> None:
         assert 0 < count < 12, count
         assert within(path, attach_many) == count, "all of it came back"
         assert _events(path)["oom_kill"] == 0
+
+
+def waits_alone_for_memory(name: str, what: str) -> None:
+    """A group may have its programs wait for each charge; nobody else waits for them with it."""
+
+    def wait(path: Path) -> None:
+        (path / "cgroup.procs").write_text(str(os.getpid()))
+        tap = abi.Tap()
+        if what == "transmit":
+            tap.attach(name, ring_size=64, quota=16)
+        (path / "memory.high").write_text("65536")
+        if what == "transmit":
+            tap.setup_tx(256 * MIB // 2048, 2048)
+        else:
+            tap.attach(name, ring_size=65536)
+
+    with group(512 * MIB) as path:
+        child = Child(wait, path)
+        try:
+            call = Path(f"/proc/{child.pid}/wchan")
+            wait_for(lambda: "mem_cgroup" in call.read_text(), "the charge to be waited for")
+            slowest = 0.0
+            for _ in range(30):
+                begun = time.monotonic()
+                assert abi.port_stats(name)
+                slowest = max(slowest, time.monotonic() - begun)
+                time.sleep(0.1)
+            assert "mem_cgroup" in call.read_text(), "it was not waiting all the while"
+            assert slowest < patience(1), slowest
+        finally:
+            child.kill()
 
 
 def killed_for_memory(name: str, peer: str) -> int:

@@ -486,7 +486,7 @@ MUTANTS = [
     Mutant(
         "a mapping for another card has no reference to it",
         "map.c",
-        "\tkref_get(&port->ref);\n\tlist_add(&map->pool_link",
+        "\tkref_get(&map->port->ref);\n\tlist_add(&map->pool_link",
         "\tlist_add(&map->pool_link",
         tests="targets",
     ),

@@ -245,3 +245,32 @@ def test_calls_beside_the_setup_of_transmit_memory_find_all_of_it_or_none(stage:
     assert len(came) > 8
     assert set(came) == {(-errno.ESTALE, -errno.ESTALE, 0)}
     assert len(tap.tx_rings().take(8)) == 4
+
+
+@pytest.mark.parametrize("call", ["attach", "tx_setup", "target"])
+@pytest.mark.parametrize("wait", range(3))
+def test_a_card_may_go_while_memory_is_waited_for(stage: Stage, call: str, wait: int) -> None:
+    """Nothing that is needed for that is locked, and nothing of the card's is used after it."""
+    stage.card()
+    there = stage.card(number=1)
+    tap = stage.core.tap()
+    stage.taps.append(tap)
+    if call != "attach":
+        tap.attach(name=b"tap0" if call == "target" else b"tap1")
+    waits = iter(range(100))
+
+    def act() -> None:
+        if next(waits) == wait:
+            gone(stage, there)
+
+    with stage.core.beside(act) as came, pytest.raises(OSError) as refused:
+        if call == "attach":
+            tap.attach(name=b"tap1")
+        elif call == "tx_setup":
+            tap.tx_setup(n_bufs=4, flags=1)
+        else:
+            tap.target(b"tap1")
+    assert refused.value.errno == errno.ENODEV
+    assert len(came) > wait
+    stage.core.settle()
+    there.free()

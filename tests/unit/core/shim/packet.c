@@ -15,7 +15,7 @@ struct m_buf *packet_create(uint32_t buf_size)
 	packet_dev = (struct device){ .name = "packet", .max_mapping = SIZE_MAX };
 	packet_port = ntzc_port_create(&setup);
 	mutex_lock(&packet_port->lock);
-	packet_pool = ntzc_pool_create(packet_port, 4, buf_size, false);
+	packet_pool = ntzc_pool_create(packet_port, 4, buf_size);
 	mutex_unlock(&packet_port->lock);
 	return packet_alloc();
 }

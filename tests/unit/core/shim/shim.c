@@ -379,10 +379,21 @@ void shim_limit_order(int order)
 	shim.max_order = order;
 }
 
+/* A memory cgroup may have who charges it wait as long as it pleases: others' locks are not held */
+static void check_charge(gfp_t gfp)
+{
+	unsigned int i;
+
+	for (i = 0; gfp & __GFP_ACCOUNT && i < cpu->n_held; i++)
+		if (!strstr(cpu->held[i]->class, "setup_lock"))
+			shim_bug("charged memory waited for under %s", cpu->held[i]->class);
+}
+
 void *shim_alloc(size_t n, size_t size, gfp_t gfp, enum shim_kind kind)
 {
 	void *p;
 
+	check_charge(gfp);
 	if (gfp & __GFP_RECLAIM || kind == SHIM_VMALLOC) {
 		shim_might_sleep("allocation");
 		run_beside();
@@ -465,6 +476,7 @@ struct page *alloc_pages_node(int node, gfp_t gfp, unsigned int order)
 	struct page *pages;
 	void *p;
 
+	check_charge(gfp);
 	if (gfp & __GFP_RECLAIM)
 		shim_might_sleep("page allocation");
 	/* an order that fragmentation denies is no injected failure */
