@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import time
 
 
 def poke(resource: str, offset: int, value: int) -> None:
@@ -17,3 +18,26 @@ def poke(resource: str, offset: int, value: int) -> None:
             words.release()
     finally:
         os.close(fd)
+
+
+def peek(resource: str, offset: int) -> int:
+    """Read one, with what its reading does."""
+    fd = os.open(resource, os.O_RDWR | os.O_SYNC)
+    try:
+        with (
+            mmap.mmap(fd, 0x20000) as registers,
+            memoryview(registers) as view,
+            view.cast("I") as words,
+        ):
+            return words[offset // 4]
+    finally:
+        os.close(fd)
+
+
+def hold(resource: str, offset: int, value: int) -> None:
+    """Write one again and again, for ever: a reset of the card forgets it."""
+    fd = os.open(resource, os.O_RDWR | os.O_SYNC)
+    words = memoryview(mmap.mmap(fd, 0x20000)).cast("I")
+    while True:
+        words[offset // 4] = value
+        time.sleep(0.0005)
