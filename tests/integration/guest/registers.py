@@ -3,25 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import time
+from collections.abc import Iterator
 
 
-def poke(resource: str, offset: int, value: int) -> None:
-    """Write a 32-bit register of the PCI resource at *resource* in sysfs."""
-    fd = os.open(resource, os.O_RDWR | os.O_SYNC)
-    try:
-        with mmap.mmap(fd, 0x20000) as registers:
-            words = memoryview(registers).cast("I")
-            words[offset // 4] = value
-            words.release()
-    finally:
-        os.close(fd)
-
-
-def peek(resource: str, offset: int) -> int:
-    """Read one, with what its reading does."""
+@contextlib.contextmanager
+def _mapped(resource: str) -> Iterator[memoryview]:
+    """The 32-bit registers of the PCI resource at *resource* in sysfs."""
     fd = os.open(resource, os.O_RDWR | os.O_SYNC)
     try:
         with (
@@ -29,15 +20,26 @@ def peek(resource: str, offset: int) -> int:
             memoryview(registers) as view,
             view.cast("I") as words,
         ):
-            return words[offset // 4]
+            yield words
     finally:
         os.close(fd)
 
 
+def poke(resource: str, offset: int, value: int) -> None:
+    """Write a register."""
+    with _mapped(resource) as words:
+        words[offset // 4] = value
+
+
+def peek(resource: str, offset: int) -> int:
+    """Read one, with what its reading does."""
+    with _mapped(resource) as words:
+        return words[offset // 4]
+
+
 def hold(resource: str, offset: int, value: int) -> None:
     """Write one again and again, for ever: a reset of the card forgets it."""
-    fd = os.open(resource, os.O_RDWR | os.O_SYNC)
-    words = memoryview(mmap.mmap(fd, 0x20000)).cast("I")
-    while True:
-        words[offset // 4] = value
-        time.sleep(0.0005)
+    with _mapped(resource) as words:
+        while True:
+            words[offset // 4] = value
+            time.sleep(0.0005)
