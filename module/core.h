@@ -358,7 +358,7 @@ struct ntzc_host {
  * @host: what the host's stack is sending
  * @losses: of taps that are gone
  * @taps: those attached
- * @n_taps: how many
+ * @n_taps: how many; who is about to be attached has @rx_pool already
  * @n_senders: taps of other ports that have this one as a target
  * @pools: all that are mapped for the device
  * @mappings: of other ports' pools, for the device; under ntzc_map_lock

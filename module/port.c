@@ -82,6 +82,12 @@ struct ntzc_pool *ntzc_port_pool_get(struct ntzc_port *port)
 	return port->rx_pool;
 }
 
+/* Whether taps count on the port as it is, attached or about to be. Under port->lock. */
+static bool ntzc_port_in_use(const struct ntzc_port *port)
+{
+	return port->pool_users > port->up;
+}
+
 /** ntzc_port_pool_put() - end a use of the pool. Context: process, port->lock held. */
 void ntzc_port_pool_put(struct ntzc_port *port)
 {
@@ -367,7 +373,7 @@ int ntzc_port_check_frame(struct ntzc_port *port, unsigned int frame_max)
 	mutex_lock(&port->lock);
 	if (need > NTZC_MAX_BUF || (port->buf_size && port->buf_size < need))
 		err = -EINVAL;
-	else if (port->n_taps && 1u << port->rx_pool->shift < need)
+	else if (ntzc_port_in_use(port) && 1u << port->rx_pool->shift < need)
 		err = -EBUSY;
 	mutex_unlock(&port->lock);
 	return err;
@@ -400,9 +406,10 @@ int ntzc_port_check_rings(struct ntzc_port *port, unsigned int n_queues, unsigne
 	int err = 0;
 
 	mutex_lock(&port->lock);
-	if (n_queues != port->n_queues && (port->n_taps || port->n_senders))
+	if (n_queues != port->n_queues && (ntzc_port_in_use(port) || port->n_senders))
 		err = -EBUSY;
-	else if (port->n_taps && !ntzc_port_serves(port->rx_pool, rx_slots, port->frame_max))
+	else if (ntzc_port_in_use(port) &&
+		 !ntzc_port_serves(port->rx_pool, rx_slots, port->frame_max))
 		err = -EBUSY;
 	mutex_unlock(&port->lock);
 	return err;
@@ -443,7 +450,7 @@ int ntzc_port_set_queues(struct ntzc_port *port, unsigned int n_queues)
 	mutex_lock(&port->lock);
 	if (n_queues == port->n_queues)
 		;
-	else if (port->n_taps || port->n_senders)
+	else if (ntzc_port_in_use(port) || port->n_senders)
 		err = -EBUSY;
 	else
 		port->n_queues = n_queues;
@@ -500,7 +507,7 @@ int ntzc_port_configure(struct ntzc_port *port, u32 buf_size, u32 n_bufs)
 	mutex_lock(&port->lock);
 	if (port->gone)
 		err = -ENODEV;
-	else if (port->n_taps)
+	else if (ntzc_port_in_use(port))
 		err = -EBUSY;
 	if (err)
 		goto unlock;

@@ -125,13 +125,6 @@ static void ntzc_tap_end_promisc(struct ntzc_tap *tap)
 	rtnl_unlock();
 }
 
-/* The port need not stay as it is for the tap any more. Under port->lock. */
-static void ntzc_tap_unreserve(struct ntzc_port *port)
-{
-	WRITE_ONCE(port->n_taps, port->n_taps - 1);
-	ntzc_port_pool_put(port);
-}
-
 static void ntzc_tap_leave(struct ntzc_tap *tap, struct ntzc_port *port)
 {
 	if (tap->promisc)
@@ -144,7 +137,8 @@ static void ntzc_tap_leave(struct ntzc_tap *tap, struct ntzc_port *port)
 	ntzc_losses_keep(tap);
 	ntzc_tap_drop_all(tap->rx_pool, tap->rx_held);
 	list_del(&tap->link);
-	ntzc_tap_unreserve(port);
+	WRITE_ONCE(port->n_taps, port->n_taps - 1);
+	ntzc_port_pool_put(port);
 	mutex_unlock(&port->lock);
 
 	if (tap->tx_pool)
@@ -269,7 +263,6 @@ static int ntzc_tap_reserve(struct ntzc_tap *tap, struct ntzc_port *port, struct
 	}
 	ntzc_pool_get(pool);
 	tap->rx_pool = pool;
-	WRITE_ONCE(port->n_taps, port->n_taps + 1);
 	return 0;
 }
 
@@ -295,6 +288,8 @@ static int ntzc_tap_join(struct ntzc_tap *tap, struct ntzc_port *port, struct nt
 		return err;
 	}
 	list_add_tail(&tap->link, &port->taps);
+	/* whoever waits for this may send at once: the tap gets it */
+	WRITE_ONCE(port->n_taps, port->n_taps + 1);
 	ntzc_rx_greet(port);
 	ntzc_tap_tell(tap, port, arg);
 	return 0;
@@ -358,7 +353,7 @@ static int ntzc_tap_attach_new(struct ntzc_tap *tap, struct ntzc_attach *arg)
 		return 0;
 	ntzc_tap_free_chans(tap);
 	mutex_lock(&port->lock);
-	ntzc_tap_unreserve(port);
+	ntzc_port_pool_put(port);
 	mutex_unlock(&port->lock);
 	ntzc_pool_put(tap->rx_pool);
 	tap->rx_pool = NULL;

@@ -287,6 +287,13 @@ def _wait(tap: abi.Tap, count: int) -> None:
     wait_for(lambda: tap.stats()["waiting"] >= count, f"{count} frames")
 
 
+def _next(tap: abi.Tap) -> Desc:
+    """The next frame, which must come."""
+    descs: tuple[Desc, ...] = tap.read_all(1)
+    assert descs, "no frame came"
+    return descs[0]
+
+
 class _Secret:
     """Bytes that a process can write, and know again, without having them in its memory."""
 
@@ -323,7 +330,7 @@ def core_dump(name: str, peer: str) -> None:
             tap.setup_tx(16)
             rings = mmap.mmap(tap.fd, tap.field("rings_bytes"), offset=abi.MMAP_RX_RINGS)
             assert tap.rx and tap.tx
-            while not any(received.is_at(tap.rx, d[OFFSET] + len(head)) for d in tap.read_all(1)):
+            while not received.is_at(tap.rx, _next(tap)[OFFSET] + len(head)):
                 pass
             sent.write(tap.tx, 0)
             ring.write(rings, len(rings) - 32)

@@ -327,6 +327,29 @@ def test_info_tells_what_there_is(stage: Stage) -> None:
     assert 80 * (2048 + 64) <= info.pool_bytes <= 80 * (2048 + 80) + 4096
 
 
+def test_a_tap_is_counted_once_it_gets_frames(stage: Stage) -> None:
+    """Somebody who sends when it is would lose them; the pool is its own from the start."""
+    card = stage.card(n_queues=4)
+    tap = stage.core.tap()
+    stage.taps.append(tap)
+
+    waits = iter(range(100))
+
+    def look() -> tuple[int, int] | None:
+        # the tap's own memory comes first; later ones are waited for with a lock
+        return (card.info().n_taps, card.configure(4096, 0)) if next(waits) < 3 else None
+
+    with stage.core.beside(look) as came:
+        tap.attach()
+    assert came[:3] == [(0, -errno.EBUSY)] * 3
+    assert card.info().n_taps == 1
+    card.receive(0, frames(1))
+    assert tap.stats().received == 1
+    stage.close(tap)
+    assert card.info().n_taps == 0
+    assert card.configure(4096, 0) == 0
+
+
 def test_what_the_card_missed_is_told_as_long_as_there_is_a_card(stage: Stage) -> None:
     """A tap is told of what came after it, by both calls; and not below zero once it is gone."""
     card = stage.card()
