@@ -7,8 +7,10 @@ modules in first.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import select
+import signal
 import sys
 from typing import Any
 
@@ -71,8 +73,9 @@ class _PortStream(Stream):  # type: ignore[misc]
 
 
 def main() -> None:
-    """Serve until the host hangs up."""
+    """Serve until the host hangs up; tell on SIGUSR1 what it keeps us at."""
     name, *folders = sys.argv[1:]
+    faulthandler.register(signal.SIGUSR1)
     sys.path[:0] = folders
     SlaveService()._connect(Channel(_PortStream(open_port(name))), {}).serve_all()
 

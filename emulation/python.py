@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import select
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import rpyc
+from rpyc.core.async_ import AsyncResultTimeout
 from rpyc.core.stream import Stream
 
 from emulation.channel import Process
@@ -75,6 +77,14 @@ class _PortStream(Stream):  # type: ignore[misc]
                 raise EOFError("the connection to Python in the guest is closed") from None
             raise self._died() from None
 
+    def give_up(self) -> str:
+        """Close; return where in its program the process is."""
+        self._process.signal(signal.SIGUSR1)  # pyagent tells
+        with contextlib.suppress(VMError):
+            self._process.wait_output("most recent call first.*\n(.*\n)*", _END_S, stream="stderr")
+        self.close()
+        return self._process.stderr.decode(errors="replace")
+
     def _wait(self, seconds: float | None) -> bool:
         """Wait for something to read, or for the process's end."""
         deadline = math.inf if seconds is None else time.monotonic() + seconds
@@ -85,6 +95,25 @@ class _PortStream(Stream):  # type: ignore[misc]
             if time.monotonic() > deadline:
                 return False
         return True
+
+
+class _Connection(rpyc.Connection):  # type: ignore[misc]
+    """Gives a process up that does not answer in time.
+
+    It serves one call after the other: who asks again, be it for a name to print, would only
+    wait as long.
+    """
+
+    def sync_request(self, handler: int, *args: Any) -> Any:
+        try:
+            return super().sync_request(handler, *args)
+        except AsyncResultTimeout as error:
+            error.add_note(f"Python in the guest, given up:\n{self._channel.stream.give_up()}")
+            raise
+
+
+class _Service(rpyc.core.service.MasterService):  # type: ignore[misc]
+    _protocol = _Connection
 
 
 class GuestPython:
@@ -108,7 +137,7 @@ class GuestPython:
         self._unplug = unplug
         self._connection = rpyc.utils.factory.connect_stream(
             _PortStream(port, process, died),
-            rpyc.core.service.MasterService,
+            _Service,
             {"sync_request_timeout": timeout_s},
         )
 

@@ -364,7 +364,9 @@ class VM:
 
         Args:
             pythonpath: folders where it finds modules before the machine's *pythonpath*.
-            timeout_s: how long one call may take; then it raises a TimeoutError.
+            timeout_s: how long one call may take; then it raises a TimeoutError that says
+                where the process is, and the process is given up: every further call is
+                an EOFError.
 
         """
         folders = [str(path) for path in pythonpath] + self._pythonpath

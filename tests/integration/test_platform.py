@@ -71,3 +71,17 @@ def test_a_program_of_32_bits_uses_a_tap_like_any_other(bench: Bench) -> None:
     program = guestc.build("narrow", "-m32")
     done = bench.vm.run([program, bench.near, bench.peer])
     assert done.stdout == "done\n"
+
+
+def test_python_in_the_guest_that_does_not_answer_is_given_up(bench: Bench) -> None:
+    """It says where it is; whoever has something of it learns at once that it is gone."""
+    guest = bench.vm.python(timeout_s=3)
+    clock = guest.modules["time"]
+    guest.execute("def oversleep(seconds):\n    import time\n    time.sleep(seconds)\n")
+    with pytest.raises(TimeoutError) as late:
+        guest.namespace["oversleep"](600)
+    assert "in oversleep" in "".join(late.value.__notes__)
+    for use in (repr, str, lambda it: it.monotonic()):
+        with pytest.raises(EOFError):
+            use(clock)
+    guest.close()
