@@ -54,5 +54,7 @@ def frames(n: int, *, seed: int = 0, length: int = 60) -> list[Frame]:
 def pump(card: harness.Card, queue: int, n: int) -> None:
     """Let n frames arrive, a ringful at a time."""
     while n > 0:
-        n -= len(card.receive(queue, frames(min(n, 8))))
+        came = card.receive(queue, frames(min(n, 8)))
+        assert came, "the card has no buffer any more"
+        n -= len(came)
         card.refill(queue)

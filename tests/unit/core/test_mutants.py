@@ -150,12 +150,14 @@ MUTANTS = [
         "chan.c",
         "c->lost_pool += hweight64(c->want & ~may);",
         "{ }",
+        tests="sharing",
     ),
     Mutant(
         "taps may drain the card's ring",
         "rx.c",
         "u32 may = have < q->wanted ? 0 : min(n, have - q->wanted);",
         "u32 may = have < q->wanted ? n : n;",
+        tests="sharing",
     ),
     Mutant(
         "one reference for all taps",
@@ -333,6 +335,7 @@ MUTANTS = [
         "rx.c",
         "\t\tntzc_rx_reclaim(q, taps);\n",
         "\t\t(void)ntzc_rx_reclaim;\n",
+        tests="rings",
     ),
     Mutant(
         "release rings of other queues are not looked at",
@@ -374,6 +377,14 @@ MUTANTS = [
         "tx_door.c",
         "WRITE_ONCE(q->tx_behind, true);",
         "{ }",
+        tests="rings",
+    ),
+    Mutant(
+        "rings that wait come before the host",
+        "tx.c",
+        "\tif (READ_ONCE(ntzc_port_host_queue(q->port)->tx_full))\n\t\tntzc_stack_completed(",
+        "\tif (behind)\n\t\tntzc_tx_resume(q);\n"
+        "\tif (READ_ONCE(ntzc_port_host_queue(q->port)->tx_full))\n\t\tntzc_stack_completed(",
         tests="rings",
     ),
     Mutant(
@@ -434,7 +445,6 @@ MUTANTS = [
         "tx_door.c",
         "return ntzc_ring_space(&door->rings->free, READ_ONCE(door->free_prod), door->mask + 1);",
         "return door->mask + 1;",
-        tests="rings",
     ),
     Mutant(
         "completions serve the rings of a tap that is gone",
@@ -494,7 +504,7 @@ MUTANTS = [
         "a filter is freed while polls may run it",
         "filter.c",
         "\t\tsynchronize_net();\n\tif (old)",
-        "\t\t;\n\tif (old)",
+        "\t\t{ }\n\tif (old)",
         tests="filters",
     ),
     Mutant(
@@ -528,6 +538,7 @@ MUTANTS = [
         "select.c",
         "\tfor (i = 0; i < n; i++)\n\t\tchan[i]->want = 0;\n",
         "\tfor (i = 0; i < n; i++)\n\t\tchan[i]->want = GENMASK_ULL(n_frames - 1, 0);\n",
+        tests="fanout",
     ),
     Mutant(
         "a flow's member depends on who stands where",

@@ -462,6 +462,21 @@ def test_taps_whose_rings_wait_for_one_card_take_turns(stage: Stage) -> None:
     assert theirs.pending() == 0
 
 
+def test_the_host_comes_before_the_rings_that_fill_the_card(stage: Stage) -> None:
+    card, tap, _ = flood(stage)
+    other = stage.tap()
+    other.tx_setup(n_bufs=2, flags=1)
+    theirs = other.tx_rings()
+    theirs.send(filled(other, theirs, 2))
+    assert other.kick() == 0
+    for _ in range(4):
+        card.host_waits()
+        card.complete(0, 1, 0, False)
+        assert card.host_room() == 1
+    assert card.queue(0).sending == 2, "here the host leaves the room to the rings"
+    assert tap.stats().tx_in_flight + other.stats().tx_in_flight == 2
+
+
 def test_a_flood_leaves_room_to_who_sleeps_in_a_call_and_goes_on(stage: Stage) -> None:
     card, _, rings = flood(stage)
     other = stage.tap()

@@ -101,6 +101,10 @@ bool card_is_up(const struct card *c);
 void card_fail_start(struct card *c, int err);
 /* ops->transmit takes no more than this in one call; on coming up short, completes some */
 void card_limit_transmit(struct card *c, uint32_t at_most, uint32_t completes);
+/* the host has a frame to send, and waits until the card is done with others */
+void card_host_waits(struct card *c);
+/* for how many frames the card had room when the host was told; -1: it was not */
+int card_host_room(const struct card *c);
 /* frames arrive; returns how many found a buffer. The ring is not refilled. */
 uint32_t card_receive(struct card *c, uint32_t q, struct card_frame *f, uint32_t n);
 /* the card took these buffers for frames that turned out bad */

@@ -487,6 +487,11 @@ void card_limit_transmit(struct card *c, uint32_t at_most, uint32_t completes)
 	c->completes = completes;
 }
 
+int card_host_room(const struct card *c)
+{
+	return c->host_room;
+}
+
 /* ---- what happens on the wire ---- */
 
 struct arrival {

@@ -35,6 +35,7 @@ struct card {
 	bool running, detached, destroyed;
 	int start_error;
 	unsigned int take_at_most, completes;
+	int host_room;
 	u64 rx_missed, rx_errors;
 	struct sent *sent, **last_sent;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * In place of module/stack.c and module/sysfs.c, which are all about the host's
- * stack and file system: here the host has no part in a port, and sees none.
+ * stack and file system: here the host has no part in a port, and sees none. It
+ * may be said to wait for room in a card.
  */
-#include "shim.h"
-#include "core.h"
+#include "card.h"
 
 void ntzc_stack_init(struct ntzc_port *port)
 {
@@ -23,7 +23,18 @@ void ntzc_stack_receive(struct ntzc_queue *q, struct list_head *skbs)
 
 void ntzc_stack_completed(struct ntzc_port *port)
 {
-	shim_bug("a host is woken that sends nothing");
+	struct card *c = ntzc_port_priv(port);
+
+	if (!ntzc_port_host_queue(port)->tx_full)
+		shim_bug("a host is woken that sends nothing");
+	ntzc_port_host_queue(port)->tx_full = false;
+	c->host_room = c->tx_size - c->tx[0].n;
+}
+
+void card_host_waits(struct card *c)
+{
+	c->host_room = -1;
+	ntzc_port_host_queue(c->port)->tx_full = true;
 }
 
 void ntzc_stack_up(struct ntzc_port *port)
