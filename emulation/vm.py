@@ -127,7 +127,7 @@ class VM:
         self._dead = threading.Event()
         self._log: list[str] = []
         self._log_read = 0
-        self._can_sleep = False
+        self._own: set[str] = set()
         self._log_checked = 0
         self.wires: list[Wire | None] = [None] * cards
 
@@ -465,13 +465,35 @@ class VM:
         but then the last one waits for *seconds* instead of turning the machine off. Cards lose
         what they knew, and what the machine itself runs on stays awake (emulation/asleep).
         """
-        if not self._can_sleep:
-            origin = REPOSITORY / "emulation/asleep"
-            self.load_modules(modules.build(self.kernel, origin=origin, variant="asleep"))
-            self._can_sleep = True
+        self._load_own("asleep")
         self.write_file("/sys/module/suspend/parameters/pm_test_delay", str(seconds).encode())
         self.write_file("/sys/power/pm_test", b"core")
         return self.spawn(["sh", "-c", "echo mem >/sys/power/state"])
+
+    def break_bus(self, index: int, step: str) -> int:
+        """Have a card's driver live through a fatal error on the bus, which no emulated link does.
+
+        Args:
+            index: the card.
+            step: what is next: "frozen" (the card cannot be had), "reset" (it lost all that it
+                knew, and can), "resume" (its neighbours can, too), or "failed" (it is lost).
+
+        Returns:
+            What the driver says to it: an enum pci_ers_result of the kernel; 0 after "resume".
+
+        """
+        self._load_own("broken_bus")
+        parameters = "/sys/module/broken_bus/parameters"
+        self.write_file(f"{parameters}/step", f"{self.pci(index)} {step}".encode())
+        return int(self.read_file(f"{parameters}/verdict"))
+
+    def _load_own(self, name: str) -> None:
+        """Load a module of this package, unless it is."""
+        if name in self._own:
+            return
+        origin = REPOSITORY / "emulation" / name
+        self.load_modules(modules.build(self.kernel, origin=origin, variant=name))
+        self._own.add(name)
 
     def kernel_log(self) -> list[str]:
         """Return the lines of the kernel's log that came since the last call."""

@@ -26,6 +26,7 @@ REBINDS = 5
 
 CARD = 1
 EIMC, IMC = 0x01528, 0x0150C  # interrupt mask clear, [8.8.4] and [8.8.10]
+NO_SAY, NEEDS_RESET, DISCONNECT, RECOVERED = 1, 3, 4, 5  # enum pci_ers_result
 MANC, KEEP_PHY = 0x05820, 1 << 18  # the firmware's traffic, [8.21.8]
 
 
@@ -124,6 +125,14 @@ def take(bench: Bench) -> None:
     if not driver.strip().endswith("ntzc_igb"):
         unbind(bench)
         bind(bench)
+
+
+def replace(bench: Bench) -> None:
+    """Pull the card out, and put one in that our driver has."""
+    bench.vm.unplug(CARD)
+    bench.vm.plug(CARD)
+    bench.vm.wait_until(lambda: bound(bench), 30, "the card and a driver")
+    take(bench)
 
 
 def repair(bench: Bench) -> None:
@@ -241,10 +250,32 @@ def test_a_card_that_does_not_come_back_after_a_fatal_error_ends_its_taps(
     # the port was reset, too, and has forgotten that cards are plugged
     slot[-1] += f"={control}"
     bench.vm.run(slot)
-    bench.vm.unplug(CARD)
-    bench.vm.plug(CARD)
-    bench.vm.wait_until(lambda: bound(bench), 30, "the card and a driver")
-    take(bench)
+    replace(bench)
+    load.wait_again(1)
+
+
+def test_a_card_comes_back_after_fatal_errors(bench: Bench, load: Load) -> None:
+    """Hostile case 85: it forgets everything; taps that are open go on."""
+    for _ in range(RESETS):
+        assert bench.vm.break_bus(CARD, "frozen") == NEEDS_RESET
+        assert bench.vm.break_bus(CARD, "reset") == RECOVERED
+        bench.vm.break_bus(CARD, "resume")
+        load.wait_moving()
+    assert load.count("gone") == 0
+
+
+def test_a_card_that_was_given_up_has_no_say_in_what_becomes_of_others(
+    bench: Bench, load: Load
+) -> None:
+    """Hostile case 85: the functions of one card recover together, or not at all."""
+    assert bench.vm.break_bus(CARD, "failed") == DISCONNECT
+    load.wait("gone")
+    for step in ("frozen", "reset"):
+        assert bench.vm.break_bus(CARD, step) == NO_SAY
+    bench.vm.break_bus(CARD, "resume")
+    done = bench.vm.run(["ip", "link", "set", bench.near, "mtu", "1400"], check=False)
+    assert done.returncode and "No such device" in done.stderr, done
+    replace(bench)
     load.wait_again(1)
 
 

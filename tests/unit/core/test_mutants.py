@@ -380,6 +380,20 @@ MUTANTS = [
         tests="rings",
     ),
     Mutant(
+        "a tap joins a card that went while memory was waited for",
+        "tap.c",
+        "\tif (port->gone)\n\t\treturn -ENODEV;\n\t/* others may",
+        "\t/* others may",
+        tests="targets",
+    ),
+    Mutant(
+        "a card that went while memory was waited for has transmit memory",
+        "tx_setup.c",
+        "err = port->gone ? -ENODEV : ntzc_pool_add(pool);",
+        "err = ntzc_pool_add(pool);",
+        tests="targets",
+    ),
+    Mutant(
         "rings that wait come before the host",
         "tx.c",
         "\tif (READ_ONCE(ntzc_port_host_queue(q->port)->tx_full))\n\t\tntzc_stack_completed(",
