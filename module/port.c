@@ -762,7 +762,7 @@ void ntzc_port_get_stats(struct ntzc_port *port, struct ntzc_port_stats *st)
 		st->rx_unclaimed += ntzc_glance(q->rx_unclaimed);
 		st->rx_no_buffer += ntzc_glance(q->rx_no_buffer);
 		st->tx_frames += ntzc_glance(q->tx_sent);
-		st->tx_bytes += ntzc_glance(q->tx_bytes);
+		st->tx_bytes += ntzc_queue_tx_bytes(q);
 		st->tx_failed += ntzc_glance(q->tx_failed);
 		/* a completion may be counted before its frame is */
 		st->tx_in_flight += max(ntzc_glance(q->tx_frames), done) - done;

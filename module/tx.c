@@ -654,6 +654,15 @@ static void ntzc_tx_land(struct ntzc_queue *q, struct m_buf **m, unsigned int n,
 	rcu_read_unlock();
 }
 
+static noinline void ntzc_tx_count_failed(struct ntzc_queue *q, struct m_buf **m, unsigned int n)
+{
+	unsigned int i;
+
+	q->tx_failed += n;
+	for (i = 0; i < n; i++)
+		q->tx_failed_bytes += m_buf_len(m[i]);
+}
+
 /**
  * ntzc_tx_complete() - the card is done with packets
  * @q: the queue
@@ -672,7 +681,7 @@ void ntzc_tx_complete(struct ntzc_queue *q, struct m_buf **m, unsigned int n, in
 	if (likely(!status))
 		q->tx_sent += n;
 	else
-		q->tx_failed += n;
+		ntzc_tx_count_failed(q, m, n);
 	/*
 	 * The driver's freed slots, and tx_done, come first; pairs with those in
 	 * ntzc_tx_transmit(), ntzc_tx_door_follows() and ntzc_stack_wait()

@@ -190,7 +190,7 @@ void ntzc_igb_get_stats64(struct net_device *netdev, struct rtnl_link_stats64 *s
 		st->rx_packets += ntzc_glance(q->rx_frames);
 		st->rx_bytes += ntzc_glance(q->rx_bytes);
 		st->tx_packets += ntzc_glance(q->tx_sent);
-		st->tx_bytes += ntzc_glance(q->tx_bytes);
+		st->tx_bytes += ntzc_queue_tx_bytes(q);
 		st->tx_dropped += ntzc_glance(q->tx_failed);
 	}
 	st->multicast = sums.rx_multicast;
@@ -270,7 +270,7 @@ void ntzc_igb_stats_values(struct ntzc_igb *igb, u64 *values)
 		*values++ = igb->rx_no_desc[i];
 		*values++ = ntzc_glance(q->stack_frames);
 		*values++ = ntzc_glance(q->tx_sent);
-		*values++ = ntzc_glance(q->tx_bytes);
+		*values++ = ntzc_queue_tx_bytes(q);
 		*values++ = ntzc_glance(q->tx_failed);
 		/* a completion may be counted before its frame is */
 		*values++ = max(ntzc_glance(q->tx_frames), done) - done;

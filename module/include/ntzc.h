@@ -643,7 +643,7 @@ struct ntzc_tap_info {
  * @rx_missed: frames that the card dropped for want of a buffer
  * @rx_errors: frames that the card or the driver rejected
  * @tx_frames: frames sent
- * @tx_bytes: their bytes
+ * @tx_bytes: their bytes, and of those in flight
  * @tx_failed: frames accepted and then not sent
  * @tx_in_flight: frames that the card has to send, of all taps
  * @resets: times that the driver reset a hung card

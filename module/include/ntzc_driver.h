@@ -146,9 +146,19 @@ struct ntzc_queue {
 	u64 tx_done ____cacheline_aligned;
 	u64 tx_sent;			/* of those */
 	u64 tx_failed;			/* the others */
+	u64 tx_failed_bytes;
 	u32 tx_turn;			/* whose transmit rings are served first */
 	wait_queue_head_t tx_wait;	/* for a free buffer, or room in the ring */
 };
+
+/** ntzc_queue_tx_bytes() - Return: bytes of frames that are sent or on their way, as a glance. */
+static inline u64 ntzc_queue_tx_bytes(const struct ntzc_queue *q)
+{
+	u64 failed = ntzc_glance(q->tx_failed_bytes);
+
+	/* a completion may be counted before its frame is */
+	return max(ntzc_glance(q->tx_bytes), failed) - failed;
+}
 
 /**
  * struct ntzc_port_setup - what a driver tells of a card

@@ -117,10 +117,13 @@ def test_a_full_ring_accepts_what_fits_and_says_so() -> None:
     sender.card.limit_transmit(1 << 30, 0)
     assert sender.tap.submit(batch) == 2
     assert sender.tap.submit(batch[2:]) == -errno.ENOSPC
+    assert sender.card.stats().tx_bytes == 2 * 60
     assert sender.card.complete(0, 1, -errno.EIO, False) == 1
+    assert sender.card.stats().tx_bytes == 60
     assert sender.tap.submit(batch[2:]) == 1
     assert sender.card.complete(0, 2, -errno.EIO, False) == 2
     assert sender.tap.stats().tx_failed == 3
+    assert sender.card.stats().tx_bytes == 0, "of what is sent"
     assert sender.tap.can_send()
     sender.end()
 
