@@ -39,6 +39,16 @@ def flood(stage: Stage) -> tuple[harness.Card, harness.Tap, TxRings]:
     return card, tap, rings
 
 
+def rival(stage: Stage) -> tuple[harness.Tap, TxRings]:
+    """Another tap, two frames of which find the card full."""
+    tap = stage.tap()
+    tap.tx_setup(n_bufs=2, flags=1)
+    rings = tap.tx_rings()
+    rings.send(filled(tap, rings, 2))
+    assert tap.kick() == 0
+    return tap, rings
+
+
 def filled(tap: harness.Tap, rings: TxRings, n: int, length: int = 60) -> list[Desc]:
     descs = [desc._replace(len=length) for desc in rings.take(n)]
     for i, desc in enumerate(descs):
@@ -450,11 +460,7 @@ def test_a_ring_that_found_the_card_full_of_others_goes_on_when_there_is_room(
 def test_taps_whose_rings_wait_for_one_card_take_turns(stage: Stage) -> None:
     """A flood fills all the room that its own completions make, and was there first."""
     card, _, rings = flood(stage)
-    other = stage.tap()
-    other.tx_setup(n_bufs=2, flags=1)
-    theirs = other.tx_rings()
-    theirs.send(filled(other, theirs, 2))
-    assert other.kick() == 0
+    _, theirs = rival(stage)
     assert (card.queue(0).sending, rings.pending(), theirs.pending()) == (2, 14, 2)
     for _ in range(4):
         card.complete(0, 1, 0, False)
@@ -464,11 +470,7 @@ def test_taps_whose_rings_wait_for_one_card_take_turns(stage: Stage) -> None:
 
 def test_the_host_comes_before_the_rings_that_fill_the_card(stage: Stage) -> None:
     card, tap, _ = flood(stage)
-    other = stage.tap()
-    other.tx_setup(n_bufs=2, flags=1)
-    theirs = other.tx_rings()
-    theirs.send(filled(other, theirs, 2))
-    assert other.kick() == 0
+    other, _ = rival(stage)
     for _ in range(4):
         card.host_waits()
         card.complete(0, 1, 0, False)
