@@ -140,9 +140,10 @@ static void by_rings(struct session *s)
 	const struct ntzc_tx_buf *bufs = (void *)((char *)s->rings + s->tap.tx.free_offset);
 	struct ntzc_desc *ring = (void *)((char *)s->rings + NTZC_RING_ENTRIES);
 	__u32 mask = s->tap.tx.ring_size - 1, cons = s->rings->free.cons;
-	__u32 prod = s->rings->tx.prod;
+	__u32 prod = s->rings->tx.prod, last = prod + BUFS;
 
-	while (cons != __atomic_load_n(&s->rings->free.prod, __ATOMIC_ACQUIRE) &&
+	/* a card that is quick enough has them back while we fill: of that there would be no end */
+	while (prod != last && cons != __atomic_load_n(&s->rings->free.prod, __ATOMIC_ACQUIRE) &&
 	       prod - __atomic_load_n(&s->rings->tx.cons, __ATOMIC_ACQUIRE) <= mask) {
 		ring[prod & mask] = (struct ntzc_desc){
 			.handle = bufs[cons & mask].handle,
