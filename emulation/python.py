@@ -26,6 +26,7 @@ from emulation.channel import Process
 from emulation.errors import GuestTimeout, VMError
 
 _END_S = 10
+_OUTERMOST = "in _run_module_as_main$"  # where "python -m" begins, and what it tells ends
 _LOOK_S = 0.2  # how long the end of its process may go unnoticed
 
 
@@ -81,7 +82,7 @@ class _PortStream(Stream):  # type: ignore[misc]
         """Close; return where in its program the process is."""
         self._process.signal(signal.SIGUSR1)  # pyagent tells
         with contextlib.suppress(VMError):
-            self._process.wait_output("most recent call first.*\n(.*\n)*", _END_S, stream="stderr")
+            self._process.wait_output(_OUTERMOST, _END_S, stream="stderr")
         self.close()
         return self._process.stderr.decode(errors="replace")
 

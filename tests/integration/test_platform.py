@@ -75,7 +75,7 @@ def test_a_program_of_32_bits_uses_a_tap_like_any_other(bench: Bench) -> None:
 
 def test_python_in_the_guest_that_does_not_answer_is_given_up(bench: Bench) -> None:
     """It says where it is; whoever has something of it learns at once that it is gone."""
-    guest = bench.vm.python(timeout_s=3)
+    guest = bench.vm.python(timeout_s=15)  # it starts within that
     clock = guest.modules["time"]
     guest.execute("def oversleep(seconds):\n    import time\n    time.sleep(seconds)\n")
     with pytest.raises(TimeoutError) as late:
