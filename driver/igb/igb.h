@@ -390,7 +390,7 @@ void ntzc_igb_tx_drain(struct ntzc_igb_queue *queue, int status);
 extern const struct ntzc_port_ops ntzc_igb_port_ops;
 int ntzc_igb_start(struct ntzc_igb *igb);
 void ntzc_igb_stop(struct ntzc_igb *igb, int status);
-unsigned int ntzc_igb_frame_max(const struct net_device *netdev);
+unsigned int ntzc_igb_frame_max(unsigned int mtu);
 
 /* watchdog.c */
 void ntzc_igb_watchdog(struct work_struct *work);

@@ -140,7 +140,7 @@ static void ntzc_igb_pcie_timeout(struct ntzc_igb *igb)
 static u32 ntzc_igb_packet_buffer(struct ntzc_igb *igb)
 {
 	u32 rx = igb->chip->rxpb_kib;
-	u32 frame = ntzc_igb_frame_max(igb->netdev);
+	u32 frame = ntzc_igb_frame_max(igb->netdev->mtu);
 	u32 tx, need;
 
 	if (!rx)
@@ -163,7 +163,7 @@ static u32 ntzc_igb_packet_buffer(struct ntzc_igb *igb)
  */
 int ntzc_igb_mac_reset(struct ntzc_igb *igb)
 {
-	u32 frame = ntzc_igb_frame_max(igb->netdev) + ETH_FCS_LEN;
+	u32 frame = ntzc_igb_frame_max(igb->netdev->mtu) + ETH_FCS_LEN;
 	unsigned int i;
 	u32 kib;
 
@@ -252,7 +252,7 @@ void ntzc_igb_mac_init(struct ntzc_igb *igb)
 	 * The card must not write past a buffer's end, and this register is what
 	 * keeps it from that: BSIZEPKT counts whole KiB from an address in mid-buffer.
 	 */
-	ntzc_igb_wr(igb, IGB_RLPML, ntzc_igb_frame_max(igb->netdev) + ETH_FCS_LEN);
+	ntzc_igb_wr(igb, IGB_RLPML, ntzc_igb_frame_max(igb->netdev->mtu) + ETH_FCS_LEN);
 	/* an erratum of both cards: they must not parse IPv6 extension headers */
 	ntzc_igb_wr(igb, IGB_RFCTL, ntzc_igb_rd(igb, IGB_RFCTL) | IGB_RFCTL_IPV6_EX_DIS);
 	ntzc_igb_mac_vlan_strip(igb, igb->netdev->features & NETIF_F_HW_VLAN_CTAG_RX);

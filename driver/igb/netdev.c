@@ -81,7 +81,7 @@ static void ntzc_igb_apply_mtu(struct net_device *netdev, int mtu)
 	struct ntzc_igb *igb = netdev_priv(netdev);
 
 	WRITE_ONCE(netdev->mtu, mtu);
-	ntzc_port_set_frame(igb->port, ntzc_igb_frame_max(netdev));
+	ntzc_port_set_frame(igb->port, ntzc_igb_frame_max(mtu));
 }
 
 static int ntzc_igb_change_mtu(struct net_device *netdev, int mtu)
@@ -91,7 +91,7 @@ static int ntzc_igb_change_mtu(struct net_device *netdev, int mtu)
 	int old = netdev->mtu;
 	int err;
 
-	err = ntzc_port_check_frame(igb->port, mtu + ETH_HLEN + VLAN_HLEN);
+	err = ntzc_port_check_frame(igb->port, ntzc_igb_frame_max(mtu));
 	if (err)
 		return err;
 	ntzc_igb_close(netdev);

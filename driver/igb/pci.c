@@ -138,7 +138,7 @@ static int ntzc_igb_make_port(struct ntzc_igb *igb)
 	igb->n_queues = min3(num_online_cpus(), igb->max_queues, 8u);
 	ntzc_port_set_queues(port, igb->n_queues);
 	ntzc_port_set_slots(port, ntzc_igb_rx_slots(igb));
-	ntzc_port_set_frame(port, ntzc_igb_frame_max(igb->netdev));
+	ntzc_port_set_frame(port, ntzc_igb_frame_max(igb->netdev->mtu));
 	ntzc_igb_assign_vectors(igb);
 	return 0;
 }

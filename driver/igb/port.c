@@ -10,10 +10,10 @@
 
 #include "igb.h"
 
-/** ntzc_igb_frame_max() - Return: the longest frame, two VLAN tags included, without FCS. */
-unsigned int ntzc_igb_frame_max(const struct net_device *netdev)
+/** ntzc_igb_frame_max() - Return: @mtu's longest frame, two VLAN tags included, without FCS. */
+unsigned int ntzc_igb_frame_max(unsigned int mtu)
 {
-	return netdev->mtu + ETH_HLEN + 2 * VLAN_HLEN;
+	return mtu + ETH_HLEN + 2 * VLAN_HLEN;
 }
 
 /* The polls may touch the rings, or do not */
@@ -57,7 +57,7 @@ static int ntzc_igb_bring_up(struct ntzc_igb *igb, u32 buf_size)
 int ntzc_igb_start(struct ntzc_igb *igb)
 {
 	u32 buf_size = ntzc_port_buf_size(igb->port);
-	u32 may_write = ntzc_igb_frame_max(igb->netdev) + ETH_FCS_LEN;
+	u32 may_write = ntzc_igb_frame_max(igb->netdev->mtu) + ETH_FCS_LEN;
 	int err;
 	u32 i;
 

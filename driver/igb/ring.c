@@ -113,7 +113,7 @@ static void ntzc_igb_rx_program(struct ntzc_igb *igb, struct ntzc_igb_queue *que
 	rx->fill = 0;
 	rx->in_frame = false;
 	rx->starved = false;
-	rx->max_len = ntzc_igb_frame_max(igb->netdev);
+	rx->max_len = ntzc_igb_frame_max(igb->netdev->mtu);
 	rx->tail = igb->regs + at + IGB_RX_TAIL;
 
 	/*
