@@ -476,10 +476,13 @@ class VM:
         Args:
             index: the card.
             step: what is next: "frozen" (the card cannot be had), "reset" (it lost all that it
-                knew, and can), "resume" (its neighbours can, too), or "failed" (it is lost).
+                knew, and can), "resume" (its neighbours can, too), or "failed" (it is lost);
+                "relapse" is all of an error, a card that vanishes a second later, and all of
+                another that is told of before its time is over.
 
         Returns:
-            What the driver says to it: an enum pci_ers_result of the kernel; 0 after "resume".
+            What the driver says to it, in "relapse" to the second reset: an enum pci_ers_result of
+            the kernel; 0 after "resume".
 
         """
         self._load_own("broken_bus")

@@ -38,6 +38,7 @@
 #define NTZC_IGB_MAX_VECTORS	10	/* of MSI-X; one is for all but the queues [7.3.1] */
 #define NTZC_IGB_MAX_MTU	9216
 #define NTZC_IGB_RX_USECS	50	/* by default: 75 of the shortest frames at a time */
+#define NTZC_IGB_GRACE_S	2	/* for the PCI core to begin to bring a card back */
 #define NTZC_IGB_N_STATS	48	/* at least as many as stats.c lists */
 
 /**
@@ -119,7 +120,7 @@ enum ntzc_igb_reset_why {
 	NTZC_IGB_LINK_LOST,	/* frames wait, and nothing will send them */
 	NTZC_IGB_UNASKED,	/* the card was reset by somebody else */
 	NTZC_IGB_VANISHED,	/* all its registers read as ones */
-	NTZC_IGB_LOST,		/* and still do, with nobody who would bring it back */
+	NTZC_IGB_LOST,		/* perhaps for ever: look later who brings it back */
 };
 
 /**
@@ -170,7 +171,7 @@ struct ntzc_igb_link {
  *	is bringing the card back
  * @hidden: @gone was set for as long as the function is being reset
  * @recovering: the PCI core is to bring it back after an error
- * @recover_by: and has until then, in jiffies
+ * @recover_by: until then the PCI core may begin to bring it back, or end to, in jiffies
  * @irq_mode: how it interrupts
  * @chip: what it is
  * @netdev: its interface

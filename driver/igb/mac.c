@@ -30,7 +30,9 @@ void ntzc_igb_vanish(struct ntzc_igb *igb)
 {
 	if (READ_ONCE(igb->gone))
 		return;
-	WRITE_ONCE(igb->gone, true);
+	WRITE_ONCE(igb->recover_by, jiffies + NTZC_IGB_GRACE_S * HZ);
+	/* pairs with the acquire in ntzc_igb_is_lost() */
+	smp_store_release(&igb->gone, true);
 	netdev_err(igb->netdev, "the card does not answer any more\n");
 	netif_device_detach(igb->netdev);
 	ntzc_igb_ask_reset(igb, NTZC_IGB_VANISHED);

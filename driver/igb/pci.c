@@ -298,9 +298,10 @@ static int ntzc_igb_present(struct ntzc_igb *igb)
 		/* who calls has nobody else to try again */
 		if (err)
 			ntzc_igb_ask_reset(igb, NTZC_IGB_UNASKED);
-		/* it may have turned out to be gone */
-		if (!READ_ONCE(igb->gone))
-			netif_device_attach(igb->netdev);
+		netif_device_attach(igb->netdev);
+		/* it may have turned out to be gone, or do so now */
+		if (READ_ONCE(igb->gone))
+			netif_device_detach(igb->netdev);
 	}
 	rtnl_unlock();
 	return err;
@@ -335,6 +336,7 @@ static void ntzc_igb_shutdown(struct pci_dev *pdev)
 
 static pci_ers_result_t ntzc_igb_give_up(struct ntzc_igb *igb)
 {
+	WRITE_ONCE(igb->recover_by, jiffies);	/* nobody will begin again */
 	WRITE_ONCE(igb->recovering, false);
 	ntzc_igb_ask_reset(igb, NTZC_IGB_VANISHED);
 	return PCI_ERS_RESULT_DISCONNECT;

@@ -12,7 +12,6 @@
 #define NTZC_IGB_IDLE_TICKS	3	/* without progress, and transmit hangs */
 #define NTZC_IGB_PAUSE_TICKS	10	/* likewise, while the partner says to wait */
 #define NTZC_IGB_RETRY_S	5	/* after a reset that failed */
-#define NTZC_IGB_GRACE_S	2	/* for the PCI core to begin to bring a card back */
 
 /**
  * ntzc_igb_ask_reset() - have the card reset soon
@@ -166,19 +165,20 @@ static void ntzc_igb_reset(struct ntzc_igb *igb, unsigned long why)
  * A card that does not answer is lost, unless the PCI core is about to bring it
  * back, which it may take a moment to say. Under RTNL. Return: whether it is.
  */
-static bool ntzc_igb_is_lost(struct ntzc_igb *igb, unsigned long why)
+static bool ntzc_igb_is_lost(struct ntzc_igb *igb)
 {
 	/* pairs with the release in ntzc_igb_expect() */
 	bool recovering = smp_load_acquire(&igb->recovering);
+	/* pairs with the release in ntzc_igb_vanish() */
+	bool gone = smp_load_acquire(&igb->gone);
 
-	if (!READ_ONCE(igb->gone) && !recovering)
+	if (!gone && !recovering)
 		return false;
 	if (!READ_ONCE(igb->attached) || READ_ONCE(igb->dying))
 		return false;
 	if (READ_ONCE(igb->hidden))
 		return false;	/* being reset, which ends by ntzc_igb_reset_done() */
-	if (test_bit(NTZC_IGB_LOST, &why) &&
-	    (!recovering || time_after(jiffies, READ_ONCE(igb->recover_by))))
+	if (time_after_eq(jiffies, READ_ONCE(igb->recover_by)))
 		return true;
 	set_bit(NTZC_IGB_LOST, &igb->reset_why);
 	schedule_delayed_work(&igb->reset, NTZC_IGB_GRACE_S * HZ);
@@ -200,7 +200,7 @@ void ntzc_igb_reset_work(struct work_struct *work)
 	if (why & ~BIT(NTZC_IGB_LOST) && igb->wanted && netif_running(igb->netdev) &&
 	    (netif_device_present(igb->netdev) || READ_ONCE(igb->gone)))
 		ntzc_igb_reset(igb, why);
-	lost = ntzc_igb_is_lost(igb, why);
+	lost = ntzc_igb_is_lost(igb);
 	if (lost)
 		WRITE_ONCE(igb->attached, false);
 	rtnl_unlock();

@@ -14,6 +14,32 @@ static int verdict;
 module_param(verdict, int, 0400);
 MODULE_PARM_DESC(verdict, "what the driver said to the last step");
 
+/* All of an error, from its beginning to its end */
+static void broken_bus_recover(struct pci_dev *pdev, const struct pci_error_handlers *driver)
+{
+	driver->error_detected(pdev, pci_channel_io_frozen);
+	pcie_capability_set_word(pdev, PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_BCR_FLR);
+	msleep(100);
+	verdict = driver->slot_reset(pdev);
+	driver->resume(pdev);
+}
+
+/*
+ * A card comes back, and does not answer soon after: the driver notices within a second. Then
+ * another error is told of, at a time when the first is two seconds old, and this is not.
+ */
+static void broken_bus_relapse(struct pci_dev *pdev, const struct pci_error_handlers *driver)
+{
+	u16 command;
+
+	broken_bus_recover(pdev, driver);
+	msleep(900);
+	pci_read_config_word(pdev, PCI_COMMAND, &command);
+	pci_write_config_word(pdev, PCI_COMMAND, command & ~PCI_COMMAND_MEMORY);
+	msleep(1300);
+	broken_bus_recover(pdev, driver);
+}
+
 static int broken_bus_take(struct pci_dev *pdev, const struct pci_error_handlers *driver,
 			   const char *step)
 {
@@ -29,6 +55,8 @@ static int broken_bus_take(struct pci_dev *pdev, const struct pci_error_handlers
 	} else if (!strcmp(step, "resume")) {
 		driver->resume(pdev);
 		verdict = 0;
+	} else if (!strcmp(step, "relapse")) {
+		broken_bus_relapse(pdev, driver);
 	} else {
 		return -EINVAL;
 	}

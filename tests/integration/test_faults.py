@@ -264,6 +264,16 @@ def test_a_card_comes_back_after_fatal_errors(bench: Bench, load: Load) -> None:
     assert load.count("gone") == 0
 
 
+def test_a_card_that_vanishes_soon_after_an_error_gets_the_same_time_again(
+    bench: Bench, load: Load
+) -> None:
+    """Hostile case 85: not what is left of the time that it had at first."""
+    for _ in range(RESETS):
+        assert bench.vm.break_bus(CARD, "relapse") == RECOVERED
+        load.wait_moving()
+    assert load.count("gone") == 0
+
+
 def test_a_card_that_was_given_up_has_no_say_in_what_becomes_of_others(
     bench: Bench, load: Load
 ) -> None:
