@@ -14,6 +14,9 @@
 
 #include "igb.h"
 
+/* less cannot be a frame, and could not be sent again: what TCTL.PSP pads has that much [3.2] */
+#define NTZC_IGB_RX_LEAST	17
+
 /* What the RSS type in a descriptor covers, datasheet 7.1.5.2 */
 static const u8 ntzc_igb_hash_types[16] = {
 	[1] = NTZC_HASH_TCP_IPV4,
@@ -57,8 +60,9 @@ static __always_inline void ntzc_igb_rx_describe(struct m_buf *m,
 
 /*
  * Describe the frames in a run of descriptors, as long as they are done,
- * whole, error-free and not too long: a card that says otherwise must not make
- * a tap look beyond the buffer. Return: how many, and their bytes.
+ * whole, error-free, and neither too long nor too short: a card that says otherwise
+ * must not make a tap look beyond the buffer, nor the host for a header that is not
+ * there. Return: how many, and their bytes.
  */
 static __always_inline unsigned int ntzc_igb_rx_run(struct m_buf **buf,
 						    const union ntzc_igb_rx_desc *d,
@@ -66,6 +70,7 @@ static __always_inline unsigned int ntzc_igb_rx_run(struct m_buf **buf,
 						    u64 *bytes)
 {
 	struct m_buf **at = buf, **end = buf + n;
+	u32 span = max_len - NTZC_IGB_RX_LEAST;
 	u64 sum = 0;
 
 	/* the loop's own work would be a tenth */
@@ -79,7 +84,7 @@ static __always_inline unsigned int ntzc_igb_rx_run(struct m_buf **buf,
 		/* the rest of the descriptor, and the frame, after DD: the card stores that last */
 		dma_rmb();
 		len = le16_to_cpu(d->len);
-		if (unlikely(len > max_len))
+		if (unlikely(len - NTZC_IGB_RX_LEAST > span))
 			break;
 		prefetchw(at[2]);
 		sum += len;
@@ -127,7 +132,8 @@ static noinline bool ntzc_igb_rx_odd(struct ntzc_igb_queue *queue)
 	/* pairs with the card's storing DD last, as above */
 	dma_rmb();
 	len = le16_to_cpu(d->len);
-	whole = status & IGB_RXD_EOP && !rx->in_frame && len <= rx->max_len;
+	whole = status & IGB_RXD_EOP && !rx->in_frame &&
+		len - NTZC_IGB_RX_LEAST <= rx->max_len - NTZC_IGB_RX_LEAST;
 	rx->next++;
 	if (whole && ntzc_igb_rx_bad_sums(*m, d, queue->index, status, len)) {
 		ntzc_rx_deliver(queue->q, m, 1, len);
