@@ -23,6 +23,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/nospec.h>
+#include <linux/poll.h>
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
@@ -615,6 +616,15 @@ static inline bool m_buf_unref(struct m_buf *m)
 		return true;
 	}
 	return m_buf_unref_shared(m);
+}
+
+/*
+ * Wake all that poll for @events, those that do so exclusively too: what one of them
+ * cannot use (a tap without a free buffer) another can.
+ */
+static inline void ntzc_wake_up_poll_all(wait_queue_head_t *wait, __poll_t events)
+{
+	__wake_up(wait, TASK_NORMAL, 0, poll_to_key(events));
 }
 
 /** ntzc_port_host_queue() - Return: the queue of what the host sends. */

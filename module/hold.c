@@ -80,8 +80,7 @@ static unsigned int ntzc_tap_release_tx(struct ntzc_tap *tap, const u32 *handles
 	tap->tx_reserved -= i;
 	ntzc_pool_free(pool, done, i);
 	if (i && wq_has_sleeper(&tap->targets[0].queue->tx_wait))
-		wake_up_interruptible_poll(&tap->targets[0].queue->tx_wait,
-					   EPOLLOUT | EPOLLWRNORM);
+		ntzc_wake_up_poll_all(&tap->targets[0].queue->tx_wait, EPOLLOUT | EPOLLWRNORM);
 	return i;
 }
 

@@ -141,12 +141,6 @@ struct ntzc_port *ntzc_port_create(const struct ntzc_port_setup *setup)
 }
 EXPORT_SYMBOL_GPL(ntzc_port_create);
 
-/* Those who wait exclusively, too: the end is told to each */
-static void ntzc_wake_up_poll_all(wait_queue_head_t *wait, __poll_t events)
-{
-	__wake_up(wait, TASK_NORMAL, 0, poll_to_key(events));
-}
-
 static void ntzc_port_wake_all(struct ntzc_port *port)
 {
 	struct ntzc_tap *tap;

@@ -548,7 +548,7 @@ static void ntzc_tx_landed(struct ntzc_tap *tap, const struct ntzc_queue *q)
 		ntzc_tx_door_run(tap);
 	/* there TX_RESERVE waits; @q's own are woken once for all */
 	if (q != own && wq_has_sleeper(&own->tx_wait))
-		wake_up_interruptible_poll(&own->tx_wait, EPOLLOUT | EPOLLWRNORM);
+		ntzc_wake_up_poll_all(&own->tx_wait, EPOLLOUT | EPOLLWRNORM);
 }
 
 /* Something is sent: serve the rings of taps that have forwarded, or that found no room */
@@ -693,6 +693,6 @@ void ntzc_tx_complete(struct ntzc_queue *q, struct m_buf **m, unsigned int n, in
 	ntzc_tx_land(q, m, n, status, was_full);
 	/* last: there is room in the rings by now */
 	if (wq_has_sleeper(&q->tx_wait))
-		wake_up_interruptible_poll(&q->tx_wait, EPOLLOUT | EPOLLWRNORM);
+		ntzc_wake_up_poll_all(&q->tx_wait, EPOLLOUT | EPOLLWRNORM);
 }
 EXPORT_SYMBOL_GPL(ntzc_tx_complete);

@@ -307,6 +307,8 @@ struct ntzc_port_policy {
  * Once per file. Fails with ENODEV if no NTZC port has that interface,
  * EBUSY if the tap is attached or the port has NTZC_MAX_TAPS taps on a queue,
  * EINVAL if the fan-out group is another user's, or has another port or other queues.
+ * An epoll that has the file already is told of frames, but not of room to send:
+ * add the file once it is attached (poll() asks anew each time).
  */
 struct ntzc_attach {
 	char  name[NTZC_NAME_LEN];

@@ -28,6 +28,13 @@ def test_epoll_that_knew_the_file_before_it_was_attached_is_told(
     polling.registered_first(bench.near, bench.peer)
 
 
+def test_who_waits_alone_for_room_is_told_beside_another_that_does(
+    bench: Bench, polling: Any
+) -> None:
+    """Hostile case 47: EPOLLEXCLUSIVE is of one tap's waiters, not of all that share a queue."""
+    polling.each_for_itself(bench.near)
+
+
 def test_a_thousand_that_wait_are_all_told(bench: Bench, polling: Any) -> None:
     """Hostile case 51."""
     polling.a_thousand(bench.near, bench.peer)

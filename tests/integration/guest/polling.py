@@ -95,6 +95,25 @@ def registered_first(name: str, peer: str) -> None:
     neighbour.close()
 
 
+def each_for_itself(name: str) -> None:
+    """Two taps that send through one queue: the first to wait exclusively keeps all its buffers."""
+    greedy, tap = (abi.Tap().attach(name).setup_tx(2) for _ in range(2))
+    with select.epoll() as its, select.epoll() as mine:
+        for one, epoll in ((greedy, its), (tap, mine)):
+            descs = one.reserve(2)
+            epoll.register(one.fd, OUT | select.EPOLLEXCLUSIVE)
+            assert epoll.poll(0) == []
+        sleeper = threading.Thread(target=its.poll, args=(PATIENCE_S,))
+        sleeper.start()
+        time.sleep(0.5)  # it sleeps by now, or this time we do not see what happens
+        frame = frames.frame(0)
+        assert tap.submit(*(tap.fill(desc, frame) for desc in descs)) == 2
+        assert mine.poll(PATIENCE_S) == [(tap.fd, OUT)]
+        greedy.close()
+        sleeper.join()
+    tap.close()
+
+
 def _take_all(tap: abi.Tap) -> None:
     poll = select.poll()
     poll.register(tap.fd, select.POLLIN)
