@@ -122,6 +122,9 @@ static int ntzc_mmap_fill(struct vm_area_struct *vma, const struct ntzc_area *ar
 	unsigned long addr;
 
 	for (addr = vma->vm_start; addr < vma->vm_end; addr += PAGE_SIZE) {
+		/* who is killed is told nothing: any error will do */
+		if (fatal_signal_pending(current))
+			return -ENOMEM;
 		/* what was inserted before an error goes with the mapping */
 		if (ntzc_insert_page(vma, addr, ntzc_area_page(area, pgoff++)) & VM_FAULT_ERROR)
 			return -ENOMEM;

@@ -104,6 +104,9 @@ static int ntzc_pool_alloc_chunks(struct ntzc_pool *pool, gfp_t gfp)
 		struct ntzc_chunk *c = &pool->chunks[pool->n_chunks];
 		struct page *page;
 
+		/* a tap's own end is near; a card's pool is others', too */
+		if (pool->tx && fatal_signal_pending(current))
+			return -ENOMEM;
 		while (order > min && ((size_t)PAGE_SIZE << order) > left)
 			order--;
 		page = ntzc_chunk_alloc(pool->port->numa_node,

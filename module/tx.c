@@ -57,7 +57,9 @@ void ntzc_tx_unreserve(struct ntzc_tap *tap, const struct ntzc_desc *d, unsigned
 
 	for (i = 0; i < n; i++)
 		handles[i] = d[i].handle;
-	ntzc_tap_release(tap, handles, n);
+	/* a thread that saw part of them may have given one back: the others go all the same */
+	for (i = 0; i < n; )
+		i += max(ntzc_tap_release(tap, handles + i, n - i), 1);
 }
 
 /* What a run of descriptors is checked against: of one pool and one target, looked up once */
@@ -608,7 +610,8 @@ static noinline void ntzc_tx_share(struct ntzc_queue *q, struct m_buf **m, unsig
 
 	if (READ_ONCE(ntzc_port_host_queue(q->port)->tx_full))
 		ntzc_stack_completed(q->port);
-	later = was_full && !behind && READ_ONCE(q->tx_frames) != q->tx_done &&
+	/* who sends counts a little late: then nothing is taken to be on its way */
+	later = was_full && !behind && READ_ONCE(q->tx_frames) > q->tx_done &&
 		ntzc_tx_is_awaited(q);
 	if (later)
 		WRITE_ONCE(q->tx_behind, true);	/* all of the queue's rings are next */

@@ -129,13 +129,24 @@ class Core:
         """Open files as another user from now on."""
         self.lib.shim_set_uid(uid)
 
+    @contextlib.contextmanager
+    def killed(self) -> Iterator[None]:
+        """Who calls has been killed."""
+        self.lib.shim_kill(True)
+        try:
+            yield
+        finally:
+            self.lib.shim_kill(False)
+
     def has_failed(self) -> bool:
         """Return whether it came to that, and fail nothing more."""
         return bool(self.lib.shim_has_failed())
 
     @contextlib.contextmanager
     def beside(self, act: Callable[[], object]) -> Iterator[list[object]]:
-        """Have another process act wherever one waits for memory; gives what came of it.
+        """Have another act wherever one waits for memory, or finds that it lacks some.
+
+        Gives what came of it.
 
         Shared locks that are held by who waits would be waited for, so *act* must need none.
         """
@@ -221,6 +232,13 @@ class Card:
         self._interrupt: Any = None
         self._interrupt_frames: list[Frame] = []
         self._wire: Any = None
+
+    @contextlib.contextmanager
+    def uncounted(self, queue: int, n: int) -> Iterator[None]:
+        """Who sends has given the card *n* frames, and is about to count them."""
+        self.hide_sent(queue, n)
+        yield
+        self.hide_sent(queue, -n)
 
     def __getattr__(self, name: str) -> Any:
         """``card.verb(...)`` is ``card_verb(card, ...)``, checked."""
@@ -522,6 +540,13 @@ class Tap:
         """Return the kernel's side of the transmit rings, if the tap has them."""
         state = self.core.ffi.new("struct tap_door_state *")
         return state if self.core.lib.tap_door_state(self._t, state) else None
+
+    @contextlib.contextmanager
+    def untold(self, queue: int, n: int) -> Iterator[None]:
+        """The core has put *n* frames into a queue's ring, and is about to say so."""
+        self.core.lib.tap_hide_received(self._t, queue, n)
+        yield
+        self.core.lib.tap_hide_received(self._t, queue, -n)
 
     def marks(self, *, tx: bool = False) -> set[int]:
         """Return handles of all that the core says the tap holds."""

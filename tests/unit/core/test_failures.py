@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.unit.core import harness
+from tests.unit.core.test_mapping import USUAL as READABLE
 
 RING = 8
 MANY = 400  # more allocations than any operation here makes
@@ -131,6 +132,32 @@ def test_getting_transmit_memory_survives_every_failed_allocation(
         other.remove()
         core.settle()
         other.free()
+    end(core, card)
+
+
+def test_who_is_killed_takes_no_more_memory(core: harness.Core) -> None:
+    """Hostile case 52: the end of a program does not wait for gigabytes that it had asked for."""
+    card = new_card(core)
+    up(card)
+    tap = core.tap()
+    rx_bytes = tap.attach().rx_bytes
+    before = core.live()
+    with core.killed():
+        with pytest.raises(OSError, match="allocate"):
+            tap.tx_setup(n_bufs=32)
+        core.settle()
+        assert core.live() == before
+        assert tap.mmap(0, rx_bytes, READABLE)[0] == -errno.ENOMEM
+    tap.tx_setup(n_bufs=32)
+    tap.close()
+    end(core, card)
+
+
+def test_a_card_has_its_memory_though_who_asks_is_killed(core: harness.Core) -> None:
+    """It is not the caller's alone: others would have no card any more."""
+    card = new_card(core)
+    with core.killed():
+        up(card)
     end(core, card)
 
 

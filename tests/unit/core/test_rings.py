@@ -72,6 +72,16 @@ def test_a_frame_may_come_through_one_door_and_go_through_the_other(stage: Stage
     assert (tap.stats().held, tap.stats().released, tap.stats().bad_release) == (0, 4, 0)
 
 
+def test_frames_given_back_before_they_were_told_of_are_not_held(stage: Stage) -> None:
+    """A program that looks at the entries, not at the index, is as quick as that."""
+    card = stage.card()
+    tap = stage.tap()
+    card.receive(0, frames(4))
+    assert tap.release([desc.handle for desc in tap.read(4)]) == 4
+    with tap.untold(0, 1):
+        assert (tap.stats().held, tap.stats().released) == (0, 4)
+
+
 def test_what_was_given_back_feeds_the_card_without_a_call(stage: Stage) -> None:
     card = stage.card(n_bufs=8 + 64)
     tap = stage.tap(quota=64)
@@ -495,6 +505,16 @@ def test_a_flood_leaves_room_to_who_sleeps_in_a_call_and_goes_on(stage: Stage) -
         other.sleep_tx()
         card.complete(0, 1, 0, False)
     assert rings.pending() == 0
+
+
+def test_a_flood_goes_on_where_what_has_landed_was_not_counted_yet(stage: Stage) -> None:
+    """Nothing else is on its way: nobody would come by a second time."""
+    card, tap, rings = flood(stage)
+    tap.sleep_tx()
+    with card.uncounted(0, 1):
+        assert card.complete(0, 2, 0, False) == 2
+    assert card.queue(0).sending == 2
+    assert rings.pending() == 12
 
 
 def test_what_its_card_is_not_full_of_the_ring_asks_for(stage: Stage) -> None:

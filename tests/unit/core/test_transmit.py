@@ -144,3 +144,14 @@ def test_who_waits_for_the_card_is_woken_when_it_takes_none_after_all(sender: Se
     assert sender.tap.submit([sender.desc._replace(len=60)]) == -errno.ENOSPC
     assert sender.tap.drained()
     assert sender.tap.woken_drain()
+
+
+def test_buffers_that_nobody_was_told_of_are_free_though_one_was_given_back(
+    sender: Sender,
+) -> None:
+    """Hostile case 24: a thread saw the first, in the part that was there, and was quicker."""
+    first = sender.desc.handle + 1
+    with sender.core.beside(lambda: sender.tap.release([first])) as came:
+        assert sender.tap.reserve_some(2, missing=40) == -errno.EFAULT
+    assert came == [1]
+    assert (sender.tap.stats().tx_reserved, sender.tap.stats().tx_free) == (2, 2)

@@ -34,9 +34,11 @@ unsigned int shim_warnings(void);
 /* make the n-th allocation from now on fail; 0: none */
 void shim_fail_nth(unsigned int n);
 void shim_set_uid(unsigned int uid);
+/* whether who calls has been killed */
+void shim_kill(bool killed);
 /* whether it came to that; takes it off */
 bool shim_has_failed(void);
-/* run as another process, wherever one waits for memory; NULL: nothing */
+/* run as another process, wherever one waits for memory or lacks some; NULL: nothing */
 void shim_beside(void (*run)(void));
 /* fragmented memory: no run of pages is longer; -1: no page at all */
 void shim_limit_order(int order);
@@ -101,6 +103,8 @@ bool card_is_up(const struct card *c);
 void card_fail_start(struct card *c, int err);
 /* ops->transmit takes no more than this in one call; on coming up short, completes some */
 void card_limit_transmit(struct card *c, uint32_t at_most, uint32_t completes);
+/* another processor has yet to see that the last of those frames were sent */
+void card_hide_sent(struct card *c, uint32_t q, int32_t n);
 /* the host has a frame to send, and waits until the card is done with others */
 void card_host_waits(struct card *c);
 /* for how many frames the card had room when the host was told; -1: it was not */
@@ -185,6 +189,8 @@ void ntzc_tap_get_stats(struct ntzc_tap *tap, struct ntzc_tap_stats *st);
 bool tap_queue_state(const struct ntzc_tap *tap, uint32_t q, struct tap_queue_state *s);
 /* false if the tap has no transmit rings */
 bool tap_door_state(const struct ntzc_tap *tap, struct tap_door_state *s);
+/* frames are in its ring, and the core has yet to say so */
+void tap_hide_received(struct ntzc_tap *tap, uint32_t q, int32_t n);
 /* handles of all marked buffers; returns how many */
 uint32_t tap_marks(const struct ntzc_tap *tap, bool tx, uint32_t *handles, uint32_t max);
 /* sleep until readable; returns whether the reader was woken since it slept */

@@ -487,6 +487,11 @@ void card_limit_transmit(struct card *c, uint32_t at_most, uint32_t completes)
 	c->completes = completes;
 }
 
+void card_hide_sent(struct card *c, uint32_t q, int32_t n)
+{
+	ntzc_port_queue(c->port, q)->tx_frames -= n;
+}
+
 int card_host_room(const struct card *c)
 {
 	return c->host_room;

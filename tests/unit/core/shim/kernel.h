@@ -341,6 +341,7 @@ struct shim_task {
 	const char *comm;
 };
 extern struct shim_task *current;
+extern bool shim_killed;
 extern struct net init_net;
 
 typedef struct { u32 val; } kuid_t;
@@ -428,6 +429,7 @@ bool queue_work(struct workqueue_struct *wq, struct work_struct *work);
 	({ shim_might_sleep("wait_event"); (condition) ? 0 : -ERESTARTSYS; })
 #define need_resched()		false
 #define signal_pending(task)	false
+#define fatal_signal_pending(task)	shim_killed
 
 typedef s64 ktime_t;
 #define NSEC_PER_USEC		1000

@@ -71,6 +71,7 @@ static struct shim_nsproxy host_nsproxy = { .net_ns = &init_net };
 static struct shim_task host_task = { .nsproxy = &host_nsproxy, .comm = "tester" };
 static struct mutex rtnl;
 struct shim_task *current = &host_task;
+bool shim_killed;
 struct workqueue_struct *ntzc_wq;
 unsigned int shim_warned;
 
@@ -216,7 +217,7 @@ void shim_beside(void (*run)(void))
 }
 
 /* While a process waits for memory, another one may do anything */
-static void run_beside(void)
+void shim_run_beside(void)
 {
 	struct context *sleeper = cpu;
 	void (*run)(void) = shim.beside;
@@ -357,6 +358,11 @@ bool shim_fails(gfp_t gfp)
 
 u32 shim_uid = 1000;
 
+void shim_kill(bool killed)
+{
+	shim_killed = killed;
+}
+
 void shim_set_uid(unsigned int uid)
 {
 	shim_uid = uid;
@@ -396,7 +402,7 @@ void *shim_alloc(size_t n, size_t size, gfp_t gfp, enum shim_kind kind)
 	check_charge(gfp);
 	if (gfp & __GFP_RECLAIM || kind == SHIM_VMALLOC) {
 		shim_might_sleep("allocation");
-		run_beside();
+		shim_run_beside();
 	}
 	if (shim_fails(gfp) || __builtin_mul_overflow(n, size, &size) ||
 	    posix_memalign(&p, kind == SHIM_VMALLOC ? PAGE_SIZE : 64, size ?: 1))

@@ -25,6 +25,8 @@ void shim_reset_services(void);
 void card_forget_all(void);
 /* whether the allocation that is being made is the one to fail */
 bool shim_fails(gfp_t gfp);
+/* another process does as shim_beside() says */
+void shim_run_beside(void);
 
 /* file descriptors of programs: a socket filter that wants frames longer than 64 bytes, and none */
 #define SHIM_EBPF		7

@@ -63,6 +63,8 @@ unsigned long copy_to_user(void *to, const void *from, unsigned long n)
 
 	if (good)
 		memcpy(to, from, good);
+	if (good < n)
+		shim_run_beside();
 	return n - good;
 }
 
@@ -310,6 +312,11 @@ bool tap_door_state(const struct ntzc_tap *tap, struct tap_door_state *s)
 		.tx_cons = door->tx_cons, .free_prod = door->free_prod, .bad_submit = door->bad_submit,
 	};
 	return door->rings;
+}
+
+void tap_hide_received(struct ntzc_tap *tap, uint32_t q, int32_t n)
+{
+	tap->chans[q]->prod -= n;
 }
 
 uint32_t tap_marks(const struct ntzc_tap *tap, bool tx, uint32_t *handles, uint32_t max)
