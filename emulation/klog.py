@@ -21,9 +21,11 @@ _ACCESS = re.compile(r"(read|write).* of \d+ bytes by ")
 _OWN = re.compile(r"\[ntzc\w*\]")
 _CALLERS = 2  # frames of an access that are looked at
 # What these touch is the kernel's alone, whoever asks them for it: each processor's list of polls,
-# and a poll's state, which napi_complete_done() looks at without saying so before it exchanges it.
-_SCHEDULER = re.compile(
-    r" (__napi_schedule(_irqoff)?|napi_schedule_prep|napi_complete_done|net_rx_action)\+"
+# and a poll's state, which napi_complete_done() looks at without saying so before it exchanges it;
+# the time, which is read again if it was being written.
+_KERNELS_ALONE = re.compile(
+    r" (__napi_schedule(_irqoff)?|napi_schedule_prep|napi_complete_done|net_rx_action|"
+    r"ktime_get\w*)\+"
 )
 
 
@@ -43,7 +45,7 @@ def _is_foreign_race(log: Sequence[str], title: int) -> bool:
         return False
     end = next((i for i in range(title, len(log)) if _RULE.search(log[i])), len(log))
     accesses = [i for i in range(title, end) if _ACCESS.search(log[i])]
-    looked_at = (1 if _SCHEDULER.search(log[i + 1]) else _CALLERS for i in accesses)
+    looked_at = (1 if _KERNELS_ALONE.search(log[i + 1]) else _CALLERS for i in accesses)
     near = (log[i + 1 : i + 1 + n] for i, n in zip(accesses, looked_at, strict=True))
     return not any(_OWN.search(line) for frames in near for line in frames)
 

@@ -26,6 +26,7 @@ HELPED = race(" memcpy+0x1/0x2", " ntzc_chan_publish+0x1/0x2 [ntzc]")
 OURS = race(" ntzc_rx_deliver+0x10/0x200 [ntzc]", " ntzc_igb_poll+0x1/0x2 [ntzc_igb]")
 ASKED = race(" __napi_schedule_irqoff+0x116/0x140", " ntzc_igb_irq_queue+0x7e/0x90 [ntzc_igb]")
 STATE = race(" napi_complete_done+0x3d/0x300", " ntzc_igb_poll+0x21e/0x2f0 [ntzc_igb]")
+TIME = race(" ktime_get_real_fast_ns+0xbb/0x1d0", " ntzc_deliver+0x5b/0x700 [ntzc]")
 FOREIGN = race(" tick_nohz_stop+0x10/0x200")
 
 
@@ -51,7 +52,7 @@ def test_what_dma_debugging_says_of_itself_is_none(line: str) -> None:
 
 
 def test_a_race_is_a_fault_where_our_modules_make_an_access_of_it() -> None:
-    for report in (FOREIGN, DEEP, ASKED, STATE):
+    for report in (FOREIGN, DEEP, ASKED, STATE, TIME):
         assert klog.faults(report) == []
     assert klog.faults(HELPED)[0] == HELPED[1]
     assert klog.faults([*FOREIGN, *OURS])[0] == OURS[1]
