@@ -28,6 +28,7 @@ libc.write.argtypes = [c.c_int, c.c_void_p, c.c_size_t]
 libc.write.restype = c.c_ssize_t
 libc.ioctl.argtypes = [c.c_int, c.c_ulong, c.c_void_p]
 
+SYS_DELETE_MODULE = 176
 HANDLE_TX = 0x80000000
 MMAP_RX = 0
 MMAP_TX = 0x1000000000
@@ -186,6 +187,11 @@ def buffer(size: int, data: bytes = b"") -> int:
     memory = c.create_string_buffer(data, size)
     _kept.append(memory)
     return c.addressof(memory)
+
+
+def unload_core() -> int:
+    """Ask for the end of the core, now or never; return the errno, 0 if it is gone."""
+    return call("syscall", SYS_DELETE_MODULE, b"ntzc", os.O_NONBLOCK)[1]
 
 
 def peek(address: int, size: int) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
 import signal
 import subprocess
@@ -206,15 +207,22 @@ def across_exec(name: str, peer: str) -> None:
     neighbour.close()
 
 
-def only_mapped(name: str) -> int:
-    """Keep a mapping and no file; return the status of `rmmod ntzc` meanwhile."""
-    tap = abi.Tap().attach(name)
-    address, failed = abi.call("mmap", 0, 4096, 1, 1, tap.fd, 0)
-    assert not failed
+def only_mapped(name: str) -> None:
+    """A mapping without file or driver keeps the core loaded; without it the core can go."""
+    areas = (0, abi.MMAP_TX, abi.MMAP_RX_RINGS, abi.MMAP_TX_RINGS)
+    tap = abi.Tap().attach(name).setup_tx(4, flags=abi.TX_RINGS)
+    sizes = (4096, 4096, tap.field("rings_bytes"), tap.tx_setup_out.rings_bytes)
+    mapped = [
+        (abi.call("mmap", 0, size, mmap.PROT_READ, mmap.MAP_SHARED, tap.fd, offset)[0], size)
+        for offset, size in zip(areas, sizes, strict=True)
+    ]
+    assert all(address > 0 for address, _ in mapped)
     tap.close()
-    status = subprocess.run(["rmmod", "ntzc"], capture_output=True).returncode
-    abi.call("munmap", address, 4096)
-    return status
+    subprocess.run(["rmmod", "ntzc_igb"], check=True)
+    for address, size in mapped:
+        assert abi.unload_core() == errno.EWOULDBLOCK
+        assert abi.call("munmap", address, size) == (0, 0)
+    assert abi.unload_core() == 0
 
 
 def flood(peer: str) -> None:
