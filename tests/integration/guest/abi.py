@@ -168,6 +168,10 @@ TX_SUBMIT = _ioc(1, 0x22, c.sizeof(TxBatch))
 TX_DRAIN = _ioc(0, 0x23, 0)
 TX_TARGET = _ioc(3, 0x24, c.sizeof(TxTarget))
 KICK = _ioc(0, 0x30, 0)
+_COMMANDS = {
+    QUERY, PORT_INFO, PORT_STATS, PORT_CONFIG, PORT_POLICY, TAP_INFO, ATTACH, TAP_STATS, FILTER,
+    TX_SETUP, TX_RESERVE, TX_SUBMIT, TX_DRAIN, TX_TARGET, KICK,
+}  # fmt: skip
 
 
 def call(name: str, *args: Any) -> tuple[int, int]:
@@ -360,20 +364,25 @@ class Tap:
             self.fd = -1
 
 
+def _wrong_commands() -> set[int]:
+    """Every number and direction with some sizes; of each command its own, and sizes near it."""
+    sizes = {number: {0, 8, 31, 4095} for number in range(256)}
+    for command in _COMMANDS:
+        size = command >> 16 & 0x3FFF
+        sizes[command & 0xFF] |= {near for near in (size - 8, size, size + 8) if near >= 0}
+    tried = {_ioc(d, number, size) for d in range(4) for number in sizes for size in sizes[number]}
+    return tried - _COMMANDS
+
+
 def commands_not_refused(fd: int) -> str:
-    """Try every command number, direction and some sizes, none of them right; return the first
-    that does anything but fail with ENOTTY, or nothing.
+    """Try commands that are none, some of them almost; return the first that does anything but
+    fail with ENOTTY, or nothing.
     """
     space = buffer(4096)
-    for number in range(256):
-        for direction in range(4):
-            for size in (0, 8, 31, 4095):
-                command = _ioc(direction, number, size)
-                if command in (TX_DRAIN, KICK):
-                    continue
-                result = call("ioctl", fd, command, space)
-                if result != (-1, errno.ENOTTY):
-                    return f"{command:#x}: {result}"
+    for command in sorted(_wrong_commands()):
+        result = call("ioctl", fd, command, space)
+        if result != (-1, errno.ENOTTY):
+            return f"{command:#x}: {result}"
     return ""
 
 
