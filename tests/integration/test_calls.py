@@ -72,6 +72,11 @@ def test_a_read_by_io_uring_ends_with_a_frame_or_a_cancel(bench: Bench, calls: A
     calls.by_io_uring(bench.near, bench.peer)
 
 
+def test_neither_splice_nor_sendfile_moves_anything(bench: Bench, calls: Any) -> None:
+    """Hostile case 32: from the tap and to it, by pipe, file and socket."""
+    calls.spliced(bench.near, bench.peer)
+
+
 def test_a_reserved_byte_that_is_not_zero_is_refused_by_every_command(
     bench: Bench, calls: Any
 ) -> None:

@@ -366,6 +366,39 @@ def by_io_uring(name: str, peer: str) -> None:
     neighbour.close()
 
 
+def spliced(name: str, peer: str) -> None:
+    """Neither end of splice() or sendfile() may be a tap; nothing that waits or is held goes."""
+    neighbour, (reader, writer), (here, there) = Neighbour(peer), os.pipe(), socket.socketpair()
+    file = os.memfd_create("file")
+    with tap_with(name, neighbour, 0) as (tap, (held,)):
+        neighbour.send(1, 2)
+        waiting(tap, 2)
+        before = tap.stats()
+        handle = _handles([held])
+        for end in (file, writer):
+            os.write(end, handle)
+        os.lseek(file, 0, os.SEEK_SET)
+        for target in (file, here.fileno(), writer):
+            assert err(os.sendfile, target, tap.fd, None, 2 * DESC) == EINVAL
+        for target in (writer, file):
+            assert err(os.splice, tap.fd, target, 2 * DESC) == EINVAL
+        for offset in (None, 0):
+            assert err(os.sendfile, tap.fd, file, offset, len(handle)) == EINVAL
+        assert err(os.splice, reader, tap.fd, len(handle)) == EINVAL
+        assert os.read(reader, PAGE) == handle, "what was to be spliced"
+        after = tap.stats()
+        assert [after[key] for key in ("waiting", "held", "released")] == [
+            before[key] for key in ("waiting", "held", "released")
+        ]
+        assert [frames.number(tap.data(d)) for d in ours(tap, 2)] == [1, 2]
+        assert tap.release(held[HANDLE]) == 1
+    for fd in (file, reader, writer):
+        os.close(fd)
+    here.close()
+    there.close()
+    neighbour.close()
+
+
 # ---- ioctl ----
 
 _OUT = {
