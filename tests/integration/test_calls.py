@@ -103,19 +103,24 @@ def test_no_command_returns_what_was_in_memory_before(bench: Bench, calls: Any) 
 STATES = {
     "fresh": "query=0 filter=0 attach=ENODEV stats=ENOTCONN read=ENOTCONN write=ENOTCONN"
     " setup=ENOTCONN reserve=ENOTCONN submit=ENOTCONN drain=ENOTCONN target=ENOTCONN"
-    " kick=ENOTCONN rx=ENOTCONN tx=ENOTCONN rxrings=ENOTCONN txrings=ENOTCONN poll=8",
+    " kick=ENOTCONN info=0 portstats=0 config=EINVAL policy=0 tapinfo=ENOENT"
+    " rx=ENOTCONN tx=ENOTCONN rxrings=ENOTCONN txrings=ENOTCONN poll=8",
     "attached": "query=0 filter=0 attach=EBUSY stats=0 read=EAGAIN write=ESTALE"
     " setup=EINVAL reserve=ENOTCONN submit=ESTALE drain=0 target=EINVAL"
-    " kick=0 rx=0 tx=ENOTCONN rxrings=0 txrings=ENOTCONN poll=4",
+    " kick=0 info=0 portstats=0 config=EINVAL policy=0 tapinfo=0"
+    " rx=0 tx=ENOTCONN rxrings=0 txrings=ENOTCONN poll=4",
     "equipped": "query=0 filter=0 attach=EBUSY stats=0 read=EAGAIN write=ESTALE"
     " setup=EBUSY reserve=ENOBUFS submit=ESTALE drain=0 target=EINVAL"
-    " kick=0 rx=0 tx=0 rxrings=0 txrings=0 poll=4",
+    " kick=0 info=0 portstats=0 config=EINVAL policy=0 tapinfo=0"
+    " rx=0 tx=0 rxrings=0 txrings=0 poll=4",
     "down": "query=0 filter=0 attach=EBUSY stats=0 read=EAGAIN write=ESTALE"
     " setup=EBUSY reserve=ENOBUFS submit=ENETDOWN drain=0 target=EINVAL"
-    " kick=0 rx=0 tx=0 rxrings=0 txrings=0 poll=0",
+    " kick=0 info=0 portstats=0 config=EINVAL policy=0 tapinfo=0"
+    " rx=0 tx=0 rxrings=0 txrings=0 poll=0",
     "gone": "query=0 filter=0 attach=ENODEV stats=0 read=ENODEV write=ESTALE"
     " setup=EBUSY reserve=ENODEV submit=ENODEV drain=0 target=ENODEV"
-    " kick=0 rx=0 tx=0 rxrings=0 txrings=0 poll=24",
+    " kick=0 info=ENOENT portstats=ENODEV config=ENODEV policy=ENODEV tapinfo=ENODEV"
+    " rx=0 tx=0 rxrings=0 txrings=0 poll=24",
 }
 
 

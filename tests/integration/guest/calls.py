@@ -587,6 +587,7 @@ class States:
 
     def __init__(self, name: str, other: str) -> None:
         self._name, self._other = name, other
+        self._id = next(int(p.id) for p in abi.ports() if p.name.decode() == name)
         self._tap = abi.Tap()
         self._spare: Desc | None = None
 
@@ -620,6 +621,14 @@ class States:
             "drain": lambda: fcntl.ioctl(tap.fd, abi.TX_DRAIN),
             "target": lambda: tap.add_target(self._name),
             "kick": lambda: fcntl.ioctl(tap.fd, abi.KICK),
+            "info": self._info,
+            "portstats": lambda: self._of_port(abi.PORT_STATS, abi.PortStats(id=self._id)),
+            # of a size that no buffer has
+            "config": lambda: self._of_port(
+                abi.PORT_CONFIG, abi.PortConfig(id=self._id, buf_size=1000)
+            ),
+            "policy": lambda: self._of_port(abi.PORT_POLICY, abi.PortPolicy(id=self._id)),
+            "tapinfo": lambda: self._of_port(abi.TAP_INFO, abi.TapInfo(port_id=self._id)),
         }  # fmt: skip
         for what, offset in (
             ("rx", 0), ("tx", abi.MMAP_TX), ("rxrings", abi.MMAP_RX_RINGS),
@@ -629,6 +638,16 @@ class States:
         said = {what: err(call) for what, call in calls.items()}
         words = [f"{what}={errno.errorcode.get(code, 0)}" for what, code in said.items()]
         return " ".join([*words, f"poll={tap.poll()}"])
+
+    def _of_port(self, command: int, argument: Any) -> None:
+        fcntl.ioctl(self._tap.fd, command, argument)
+
+    def _info(self) -> None:
+        """PORT_INFO, which goes on to the next port where there is none of that number."""
+        info = abi.PortInfo(id=self._id)
+        self._of_port(abi.PORT_INFO, info)
+        if info.id != self._id:
+            raise OSError(errno.ENOENT, "another port")
 
     def _plain(self, name: str, address: int) -> None:
         got, failed = abi.call(name, self._tap.fd, address, DESC)
