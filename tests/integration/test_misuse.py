@@ -30,22 +30,46 @@ def both(tap: Any) -> Any:
     return tap
 
 
+@pytest.fixture
+def ringed(bench: Bench, tap: Any) -> Any:
+    """A tap with all that can be mapped."""
+    tap.setup_tx(16, flags=bench.abi.TX_RINGS)
+    return tap
+
+
+def areas(bench: Bench, tap: Any) -> dict[int, int]:
+    """Where the areas of a tap with everything are, and their sizes in bytes."""
+    abi, setup = bench.abi, tap.tx_setup_out
+    return {
+        abi.MMAP_RX: tap.field("rx_bytes"),
+        abi.MMAP_TX: setup.tx_bytes,
+        abi.MMAP_RX_RINGS: tap.field("rings_bytes"),
+        abi.MMAP_TX_RINGS: setup.rings_bytes,
+    }
+
+
 def errno_of(result: tuple[int, int]) -> int:
     return result[1]
 
 
-def test_mappings_outside_the_memory_are_refused(bench: Bench, both: Any) -> None:
+def test_mappings_outside_the_memory_are_refused(bench: Bench, ringed: Any) -> None:
     """Hostile cases 1 and 2."""
-    call, fd = bench.abi.call, both.fd
-    rx, tx = both.field("rx_bytes"), both.tx_setup_out.tx_bytes
-    for base, total in ((bench.abi.MMAP_RX, rx), (bench.abi.MMAP_TX, tx)):
+    abi, call, fd = bench.abi, bench.abi.call, ringed.fd
+    for base, total in areas(bench, ringed).items():
         for length, offset in (
-            (0, 0), (total + PAGE, 0), (PAGE, total), (2 * PAGE, total - PAGE), (total, PAGE),
+            (0, 0), (total + 1, 0), (total + PAGE, 0), (PAGE, total), (2 * PAGE, total - PAGE),
+            (total, PAGE),
         ):  # fmt: skip
             result = call("mmap", 0, length, READ, SHARED, fd, base + offset)
-            assert errno_of(result) == EINVAL, (length, offset)
+            assert errno_of(result) == EINVAL, (hex(base), length, offset)
         assert errno_of(call("mmap", 0, PAGE, READ, SHARED, fd, base + 1)) == EINVAL
-    for offset in (2**63 - PAGE, 2**62, bench.abi.MMAP_TX - PAGE, -PAGE):
+        # the memory manager makes whole pages of it
+        address, err = call("mmap", 0, total - 1, READ, SHARED, fd, base)
+        assert err == 0
+        call("munmap", address, total)
+    no_queue = abi.MMAP_RX_RINGS + ringed.field("n_queues") * abi.MMAP_RX_RINGS_STEP
+    for offset in (2**63 - PAGE, 2**62, abi.MMAP_TX - PAGE, abi.MMAP_RX_RINGS - PAGE, no_queue,
+                   abi.MMAP_TX_RINGS - PAGE, -PAGE):  # fmt: skip
         result = call("mmap", 0, PAGE, READ, SHARED, fd, offset)
         assert errno_of(result) in (EINVAL, errno.EOVERFLOW)
 
@@ -64,26 +88,33 @@ def test_a_part_of_the_memory_can_be_mapped_and_shows_the_right_page(
     tap.release(desc[HANDLE])
 
 
-def test_receive_memory_is_never_writable_nor_anything_executable(bench: Bench, both: Any) -> None:
+def test_receive_memory_is_never_writable_nor_anything_executable(
+    bench: Bench, ringed: Any
+) -> None:
     """Hostile cases 4 and 5."""
-    call, fd, tx = bench.abi.call, both.fd, bench.abi.MMAP_TX
+    call, fd = bench.abi.call, ringed.fd
     assert errno_of(call("mmap", 0, PAGE, READ | WRITE, SHARED, fd, 0)) == EACCES
-    # where /dev is mounted noexec, the memory manager is quicker, with EPERM
-    for protection, offset in ((READ | EXEC, 0), (READ | EXEC, tx), (READ | WRITE | EXEC, tx)):
-        result = call("mmap", 0, PAGE, protection, SHARED, fd, offset)
-        assert errno_of(result) in (EACCES, errno.EPERM)
-    address, err = call("mmap", 0, PAGE, READ, SHARED, fd, 0)
-    assert err == 0
-    assert errno_of(call("mprotect", address, PAGE, READ | WRITE)) == EACCES
-    assert errno_of(call("mprotect", address, PAGE, READ | EXEC)) == EACCES
-    call("munmap", address, PAGE)
+    for base in areas(bench, ringed):
+        # where /dev is mounted noexec, the memory manager is quicker, with EPERM
+        for protection in (EXEC, READ | EXEC, READ | WRITE | EXEC):
+            result = call("mmap", 0, PAGE, protection, SHARED, fd, base)
+            assert errno_of(result) in (EACCES, errno.EPERM), hex(base)
+        address, err = call("mmap", 0, PAGE, READ, SHARED, fd, base)
+        assert err == 0
+        # what may be written may be so later
+        writable = errno_of(call("mprotect", address, PAGE, READ | WRITE)) == 0
+        assert writable == (base != bench.abi.MMAP_RX)
+        for protection in (EXEC, READ | EXEC, READ | WRITE | EXEC):
+            assert errno_of(call("mprotect", address, PAGE, protection)) == EACCES, hex(base)
+        call("munmap", address, PAGE)
 
 
-def test_private_mappings_are_refused(bench: Bench, both: Any) -> None:
+def test_private_mappings_are_refused(bench: Bench, ringed: Any) -> None:
     """Hostile case 6."""
-    for offset in (0, bench.abi.MMAP_TX):
-        result = bench.abi.call("mmap", 0, PAGE, READ, PRIVATE, both.fd, offset)
-        assert errno_of(result) == EINVAL
+    for base in areas(bench, ringed):
+        for protection in (READ, READ | WRITE):
+            result = bench.abi.call("mmap", 0, PAGE, protection, PRIVATE, ringed.fd, base)
+            assert errno_of(result) == EINVAL, hex(base)
 
 
 def test_a_read_only_file_maps_receive_memory_but_not_writable(bench: Bench) -> None:
@@ -139,6 +170,40 @@ def test_a_mapping_cannot_grow_or_double_but_can_move(bench: Bench, tap: Any) ->
     assert errno_of(call("mremap", moved, PAGE, PAGE, maymove | dontunmap, None)) == EINVAL
     call("munmap", moved, PAGE)
     tap.release(desc[HANDLE])
+
+
+def test_no_area_can_grow_or_double(bench: Bench, ringed: Any) -> None:
+    """Hostile cases 8 and 9: rings and transmit memory, too, in part and whole."""
+    call, maymove, dontunmap = bench.abi.call, 1, 4
+    for base, total in areas(bench, ringed).items():
+        for size in (PAGE, total):
+            address, err = call("mmap", 0, size, READ, SHARED, ringed.fd, base)
+            assert err == 0
+            for old, new, flags, wanted in (
+                (size, size + PAGE, maymove, EFAULT),
+                (size, size + PAGE, 0, EFAULT),
+                (0, size, maymove, EFAULT),
+                (size, size, maymove | dontunmap, EINVAL),
+            ):
+                result = call("mremap", address, old, new, flags, None)
+                assert errno_of(result) == wanted, (hex(base), old, new, flags)
+            call("munmap", address, size)
+
+
+def test_advice_leaves_what_a_program_wrote(bench: Bench, ringed: Any) -> None:
+    """Hostile case 16: transmit memory and rings, whose pages come back the same."""
+    abi, known = bench.abi, b"unharmed"
+    for base, size in areas(bench, ringed).items():
+        if base == abi.MMAP_RX:
+            continue
+        address, err = abi.call("mmap", 0, size, READ | WRITE, SHARED, ringed.fd, base)
+        assert err == 0
+        abi.poke(address + size - len(known), known)
+        for advice in (*range(5), 8, 9, 12, 13, 14, 15, 16, 17, 20, 21, 22, 23, 24, 25):
+            abi.call("madvise", address, size, advice)
+            got = abi.peek(address + size - len(known), len(known))
+            assert got == known, (hex(base), advice)
+        abi.call("munmap", address, size)
 
 
 def test_memory_advice_and_pinning_do_no_harm(bench: Bench, tap: Any) -> None:

@@ -238,14 +238,18 @@ def pinning(name: str, peer: str, disk: str) -> None:
     neighbour = Neighbour(peer)
     fd = os.open(disk, os.O_RDONLY | os.O_DIRECT)
     with tap_with(name, neighbour, 1) as (tap, (desc,)):
-        tap.setup_tx(16)
+        tap.setup_tx(16, flags=abi.TX_RINGS)
         rx, tx = _map(tap, _page(desc), PAGE), _map(tap, abi.MMAP_TX, PAGE, READ | WRITE)
+        rx_rings, tx_rings = (
+            _map(tap, offset, PAGE, READ | WRITE)
+            for offset in (abi.MMAP_RX_RINGS, abi.MMAP_TX_RINGS)
+        )
         own, _ = abi.call("mmap", 0, PAGE, READ | WRITE, ANONYMOUS, -1, 0)
-        for address in (rx, tx):
+        for address in (rx, tx, rx_rings, tx_rings):
             assert (ways := _pins(address, fd)) == [], ways
         assert len(ways := _pins(own, fd)) == 8, f"all of them would work: {ways}"
         assert _shows(rx, desc, 1)
-        for address in (rx, tx, own):
+        for address in (rx, tx, rx_rings, tx_rings, own):
             abi.call("munmap", address, PAGE)
     os.close(fd)
     neighbour.close()
