@@ -281,8 +281,9 @@ def test_a_handle_that_is_not_held_is_refused(bench: Bench, tap: Any) -> None:
     (desc,) = bench.vm.guest.fetch(tap.read_all(1))
     other.close()
     n_bufs = tap.field("n_bufs")
-    for handle in (0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, n_bufs - 1, n_bufs, n_bufs + 1, 0xFFFFF,
-                   desc[HANDLE] ^ 1 << 20, desc[HANDLE] | 0x80000000):  # fmt: skip
+    wrong = {0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, n_bufs - 1, n_bufs, n_bufs + 1, 0xFFFFF,
+             desc[HANDLE] ^ 1 << 20, desc[HANDLE] | 0x80000000}  # fmt: skip
+    for handle in wrong - {desc[HANDLE]}:
         with pytest.raises(OSError) as caught:
             tap.release(handle)
         assert caught.value.errno == ESTALE
@@ -291,6 +292,28 @@ def test_a_handle_that_is_not_held_is_refused(bench: Bench, tap: Any) -> None:
     with pytest.raises(OSError) as caught:
         tap.release(desc[HANDLE])
     assert caught.value.errno == ESTALE
+
+
+@pytest.mark.parametrize("n_bufs", [12, 16])
+def test_a_transmit_handle_that_is_none_is_refused(bench: Bench, tap: Any, n_bufs: int) -> None:
+    """Hostile case 25: just behind the last buffer, and of a use to come, with all reserved."""
+    mark = bench.abi.HANDLE_TX
+    tap.setup_tx(n_bufs)
+    descs = bench.vm.guest.fetch(tap.reserve(n_bufs))
+    handles = {desc[HANDLE] for desc in descs}
+    assert handles == {mark | i for i in range(n_bufs)}
+    after = range(n_bufs, 2 * n_bufs + 2)
+    wrong = [0, n_bufs - 1, n_bufs, mark | 1 << 20, mark | 0xFFFFF, *(mark | i for i in after)]
+    for handle in wrong:
+        for call, argument in (
+            (tap.release, handle),
+            (tap.submit, (handle, descs[0][OFFSET], 0, 60, 0, 0, 0, 0, 0, 0)),
+        ):
+            with pytest.raises(OSError) as caught:
+                call(argument)
+            assert caught.value.errno == ESTALE, hex(handle)
+    assert tap.stats()["tx_reserved"] == n_bufs and tap.stats()["tx_submitted"] == 0
+    assert tap.release(*handles) == n_bufs
 
 
 def test_a_handle_of_a_frame_that_only_another_tap_holds_is_refused(bench: Bench) -> None:
