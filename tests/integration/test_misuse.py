@@ -357,7 +357,8 @@ def test_bad_pointers_in_commands_are_refused(bench: Bench, both: Any) -> None:
     """Hostile case 40."""
     abi = bench.abi
     for command in (abi.QUERY, abi.PORT_INFO, abi.PORT_STATS, abi.PORT_CONFIG, abi.ATTACH,
-                    abi.TAP_STATS, abi.TX_SETUP, abi.TX_RESERVE, abi.TX_SUBMIT):  # fmt: skip
+                    abi.TAP_STATS, abi.FILTER, abi.TX_SETUP, abi.TX_RESERVE,
+                    abi.TX_SUBMIT):  # fmt: skip
         for address in (0, NOWHERE, 2**47 - 8):
             assert abi.call("ioctl", both.fd, command, address) == (-1, EFAULT)
     for address in (0, NOWHERE):
@@ -365,6 +366,19 @@ def test_bad_pointers_in_commands_are_refused(bench: Bench, both: Any) -> None:
         assert abi.call("ioctl", both.fd, abi.TX_RESERVE, batch) == (-1, EFAULT)
         assert abi.call("ioctl", both.fd, abi.TX_SUBMIT, batch) == (-1, EFAULT)
     assert both.stats()["tx_free"] == 16
+
+
+def test_buffers_are_not_reserved_where_they_cannot_be_told(bench: Bench, both: Any) -> None:
+    """Hostile case 40: into pages that can only be read, one's own and the tap's."""
+    abi, anonymous = bench.abi, PRIVATE | mmap.MAP_ANONYMOUS
+    own, _ = abi.call("mmap", 0, PAGE, READ, anonymous, -1, 0)
+    received, _ = abi.call("mmap", 0, PAGE, READ, SHARED, both.fd, abi.MMAP_RX)
+    for address in (own, received):
+        batch = abi.buffer(24, struct.pack("=QIIQ", address, 4, 0, 0))
+        assert abi.call("ioctl", both.fd, abi.TX_RESERVE, batch) == (-1, EFAULT)
+        stats = both.stats()
+        assert (stats["tx_free"], stats["tx_reserved"]) == (16, 0)
+        abi.call("munmap", address, PAGE)
 
 
 def test_reserved_fields_must_be_zero(bench: Bench, both: Any) -> None:

@@ -498,6 +498,8 @@ def bad_pointers(port: str, other: str) -> None:
         libc_protect(protected, READ | WRITE)
         tap.close()
     tap = abi.Tap().attach(port)
+    for address in (0, 1, 2**47 - 8, 2**63, cliff.end, cliff.before(39)):
+        assert abi.call("ioctl", tap.fd, abi.FILTER, address) == (-1, EFAULT), hex(address)
     insns = abi.buffer(40, struct.pack("=IIQiIQQ", abi.FILTER_CLASSIC, 4, 2**63, 0, 0, 0, 0))
     assert abi.call("ioctl", tap.fd, abi.FILTER, insns) == (-1, EFAULT)
     tap.close()
