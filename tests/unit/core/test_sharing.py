@@ -133,7 +133,7 @@ def test_a_refused_forward_does_not_stretch_the_quota(stage: Stage) -> None:
 
 
 def test_frames_that_come_while_a_tap_attaches_are_its_own_or_nobodys(stage: Stage) -> None:
-    """Case 46: the poll comes wherever the call can be interrupted."""
+    """The poll comes wherever the call can be interrupted."""
     card = stage.card()
     came = 0
     for unlocks in range(1, 9):
@@ -151,7 +151,7 @@ def test_frames_that_come_while_a_tap_attaches_are_its_own_or_nobodys(stage: Sta
 
 
 def test_a_tap_that_cannot_attach_gives_back_what_it_got_meanwhile(stage: Stage) -> None:
-    """Case 46: the first queue delivers, the second is full."""
+    """The first queue delivers, the second is full."""
     card = stage.card(n_queues=2)
     for _ in range(64):
         stage.tap(queues=2)

@@ -52,6 +52,7 @@ def sender() -> Iterator[Sender]:
 
 @pytest.mark.parametrize("offset", OFFSETS)
 def test_a_frame_lies_in_its_buffer_or_is_refused(sender: Sender, offset: int) -> None:
+    """Hostile cases 68, 69 and 70: padding covers what the buffer held before."""
     start = BUF  # the second buffer
     for length in LENGTHS:
         at = (start + offset) & 0xFFFFFFFF
