@@ -23,6 +23,11 @@ def test_pieces_of_a_mapping_show_the_right_page_and_hold_the_tap(
     mapping.pieces(bench.near, bench.peer)
 
 
+def test_pieces_of_what_a_program_writes_to_show_the_right_page(bench: Bench, mapping: Any) -> None:
+    """Hostile case 10: transmit memory and rings."""
+    mapping.pieces_of_what_is_written(bench.near)
+
+
 def test_a_child_reads_and_gives_back_and_outlives_its_parent(bench: Bench, mapping: Any) -> None:
     """Hostile case 11."""
     mapping.forks(bench.near, bench.peer)

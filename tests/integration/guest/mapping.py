@@ -90,6 +90,29 @@ def pieces(name: str, peer: str) -> None:
     neighbour.close()
 
 
+def pieces_of_what_is_written(name: str) -> None:
+    """Cut and move mappings of transmit memory and rings: each piece shows its own page."""
+    for area in (abi.MMAP_TX, abi.MMAP_RX_RINGS, abi.MMAP_TX_RINGS):
+        tap = abi.Tap().attach(name)
+        tap.setup_tx(16, flags=abi.TX_RINGS)
+        whole, page = (_map(tap, area, 2 * PAGE, READ | WRITE) for _ in range(2))
+        for number, text in ((2, b"in place"), (1, b"another.")):
+            abi.poke(whole + number * PAGE - 8, text)
+        assert abi.call("munmap", page, PAGE) == (0, 0)
+        elsewhere, _ = abi.call("mmap", 0, PAGE, READ, ANONYMOUS, -1, 0)
+        moved, failed = abi.call("mremap", page + PAGE, PAGE, PAGE, MAYMOVE | 2, elsewhere)
+        assert not failed and moved == elsewhere
+        assert abi.peek(moved + PAGE - 8, 8) == b"in place"
+        abi.poke(moved + PAGE - 8, b"by piece")
+        assert abi.peek(whole + 2 * PAGE - 8, 8) == b"by piece"
+        abi.call("munmap", whole, 2 * PAGE)
+        tap.close()
+        assert n_taps(name) == 1
+        assert abi.peek(moved + PAGE - 8, 8) == b"by piece"
+        abi.call("munmap", moved, PAGE)
+        assert n_taps(name) == 0
+
+
 def forks(name: str, peer: str) -> None:
     """A child reads the mapping, gives back what its parent read, and outlives it."""
     neighbour = Neighbour(peer)
