@@ -16,6 +16,7 @@ from emulation.errors import VMError
 
 from . import guestc
 from .conftest import Bench
+from .frames import HANDLE, frame
 
 pytestmark = pytest.mark.parallel
 
@@ -26,6 +27,8 @@ REBINDS = 5
 
 CARD = 1
 EIMC, IMC = 0x01528, 0x0150C  # interrupt mask clear, [8.8.4] and [8.8.10]
+EIMS, IMS = 0x01524, 0x000D0  # and set, [8.8.3] and [8.8.9]: read, they tell what is not masked
+LINK_CHANGE = 1 << 2  # in IMS
 NO_SAY, NEEDS_RESET, DISCONNECT, RECOVERED = 1, 3, 4, 5  # enum pci_ers_result
 MANC, KEEP_PHY = 0x05820, 1 << 18  # the firmware's traffic, [8.21.8]
 
@@ -337,13 +340,54 @@ def test_bus_mastering_that_is_taken_and_given_back_under_load(bench: Bench, loa
     assert load.count("gone") == 0
 
 
+def unmasked(bench: Bench, n_queues: int) -> bool:
+    """Whether the card may interrupt for each queue and, by vector 0, for a change of its link."""
+    peek = bench.vm.guest.modules["registers"].peek
+    vectors, causes = (peek(f"{device(bench)}/resource0", register) for register in (EIMS, IMS))
+    return vectors == (2 << n_queues) - 1 and causes & LINK_CHANGE != 0
+
+
+def mask_all(bench: Bench) -> None:
+    poke = bench.vm.guest.modules["registers"].poke
+    for register in (EIMC, IMC):
+        poke(f"{device(bench)}/resource0", register, 0xFFFFFFFF)
+
+
 def test_interrupts_masked_behind_the_drivers_back_only_delay(bench: Bench, load: Load) -> None:
     """Hostile case 92."""
-    poke = bench.vm.guest.modules["registers"].poke
     for _ in range(3):
-        for register in (EIMC, IMC):
-            poke(f"{device(bench)}/resource0", register, 0xFFFFFFFF)
+        mask_all(bench)
         load.wait_moving()
+
+
+def test_interrupts_masked_on_a_quiet_card_are_unmasked_again(bench: Bench) -> None:
+    """Hostile case 92: no poll is under way that would unmask its own, and none unmasks the link's.
+
+    That a frame comes, and that the link's state is seen, could be the watchdog's own looking; so
+    the card is asked what it may interrupt for.
+    """
+    neighbour = bench.vm.guest.modules["neighbour"].Neighbour(bench.peer)
+    tap = bench.abi.Tap().attach(bench.near).map()
+
+    def wait_unmasked() -> None:
+        n_queues = tap.field("n_queues")
+        bench.vm.wait_until(lambda: unmasked(bench, n_queues), 30, "all to be unmasked")
+
+    wait_unmasked()
+    for n in range(3):
+        mask_all(bench)
+        neighbour.send(n)
+        (desc,) = bench.vm.guest.fetch(tap.read_all(1))
+        assert tap.data(desc) == frame(n)
+        tap.release(desc[HANDLE])
+        wait_unmasked()
+        for up in (False, True):
+            mask_all(bench)
+            bench.vm.set_link(CARD, up)
+            bench.vm.wait_carrier(CARD, up=up)
+            wait_unmasked()
+    tap.close()
+    neighbour.close()
 
 
 def test_a_link_that_the_firmware_uses_is_left_as_it_is(bench: Bench, load: Load) -> None:
