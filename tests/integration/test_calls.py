@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -48,18 +49,30 @@ def test_a_file_that_must_not_wait_says_what_it_would_wait_for(bench: Bench, cal
     calls.not_blocking(bench.near, bench.peer)
 
 
+@pytest.fixture
+def hung(bench: Bench) -> Iterator[None]:
+    """Card 0 cannot read memory; all is as ever afterwards."""
+    bench.vm.run(["setpci", "-s", bench.vm.pci(0), "COMMAND=0:4"])
+    yield
+    bench.vm.run(["setpci", "-s", bench.vm.pci(0), "COMMAND=4:4"])
+    bench.vm.run(["ip", "link", "set", bench.iface, "down"])
+    bench.vm.run(["ip", "link", "set", bench.iface, "up"])
+    bench.vm.wait_carrier(0)
+    bench.wire.drain()
+
+
 def test_what_is_in_flight_is_not_the_programs_and_a_full_ring_says_so(
-    bench: Bench, calls: Any
+    bench: Bench, calls: Any, hung: None
 ) -> None:
     """Hostile cases 28, 34 and 73: a card that cannot read memory keeps all in flight."""
-    bench.vm.run(["setpci", "-s", bench.vm.pci(0), "COMMAND=0:4"])
-    try:
-        calls.full_ring(bench.iface)
-    finally:
-        bench.vm.run(["setpci", "-s", bench.vm.pci(0), "COMMAND=4:4"])
-        bench.vm.run(["ip", "link", "set", bench.iface, "down"])
-        bench.vm.run(["ip", "link", "set", bench.iface, "up"])
-        bench.vm.wait_carrier(0)
+    calls.full_ring(bench.iface)
+
+
+def test_who_waits_for_a_card_that_hangs_is_ended_by_a_signal_or_its_reset(
+    bench: Bench, calls: Any, hung: None
+) -> None:
+    """Hostile cases 33 and 73: TX_SUBMIT with the card's ring full, and TX_DRAIN."""
+    calls.waiting_to_send(bench.iface)
 
 
 def test_copies_of_a_descriptor_are_one_tap(bench: Bench, calls: Any) -> None:

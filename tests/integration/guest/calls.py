@@ -26,7 +26,7 @@ import rings
 import uring
 from neighbour import Child, Neighbour, ours, tap_with
 
-from emulation.pace import wait_for
+from emulation.pace import patience, wait_for
 
 PAGE = mmap.PAGESIZE
 READ, WRITE = mmap.PROT_READ, mmap.PROT_WRITE
@@ -296,6 +296,82 @@ def full_ring(name: str) -> None:
     assert err(tap.submit, sent) == ESTALE
     assert tap.release(*(d[HANDLE] for d in ready)) == len(ready)
     tap.close()
+
+
+def _fill_ring(tap: abi.Tap) -> list[Desc]:
+    """Submit until the card's ring is full; return what it has no room for, reserved."""
+    while True:
+        os.set_blocking(tap.fd, True)
+        ready = [tap.fill(d, frames.frame(1)) for d in tap.reserve(64)]
+        os.set_blocking(tap.fd, False)
+        while ready:
+            try:
+                ready = ready[tap.submit(*ready) :]
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+                os.set_blocking(tap.fd, True)
+                return ready
+
+
+def _submission(descs: list[Desc]) -> int:
+    """The address of what TX_SUBMIT takes."""
+    array = abi.buffer(len(descs) * DESC, b"".join(abi.DESC.pack(*d) for d in descs))
+    return abi.buffer(24, struct.pack("=QIIQ", array, len(descs), 0, 0))
+
+
+def _ioctl(tap: abi.Tap, command: int, arg: int, signal_s: float) -> tuple[int, int]:
+    """Its result and errno; a signal comes every *signal_s*, as the first may be too early."""
+    signal.setitimer(signal.ITIMER_REAL, signal_s, signal_s)
+    try:
+        return abi.call("ioctl", tap.fd, command, arg)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _signals_while_sending(tap: abi.Tap, command: int) -> bool:
+    """A signal ends *command* while the ring is full; False if the card was reset before it."""
+    ready = _fill_ring(tap)
+    before = tap.stats()
+    arg = _submission(ready) if command == abi.TX_SUBMIT else 0
+    result = _ioctl(tap, command, arg, 0.05)
+    if result[0] >= 0:
+        if command == abi.TX_SUBMIT:
+            ready = ready[result[0] :]
+    else:
+        assert result == (-1, errno.EINTR), result
+        after = tap.stats()
+        for key in ("tx_reserved", "tx_submitted", "tx_free"):
+            assert after[key] == before[key], key
+        assert after["tx_reserved"] == len(ready)
+    if ready:
+        assert tap.release(*(d[HANDLE] for d in ready)) == len(ready)
+    return result[0] < 0
+
+
+def waiting_to_send(name: str) -> None:
+    """A card that cannot read memory: calls that wait for it end by a signal, or its reset."""
+
+    def waits() -> None:
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        tap = abi.Tap().attach(name, quota=1).setup_tx(4096)
+        for command in (abi.TX_SUBMIT, abi.TX_DRAIN):
+            # it is reset some seconds after it hung
+            assert any(_signals_while_sending(tap, command) for _ in range(5)), command
+        long_s = patience(60)
+        resets = abi.port_stats(name)["resets"]
+        ready = _fill_ring(tap)
+        sent, failed = _ioctl(tap, abi.TX_SUBMIT, _submission(ready), long_s)
+        assert sent == len(ready), (sent, failed)
+        assert abi.port_stats(name)["resets"] > resets
+        ready = _fill_ring(tap)
+        assert tap.release(*(d[HANDLE] for d in ready)) == len(ready)
+        assert _ioctl(tap, abi.TX_DRAIN, 0, long_s) == (0, 0)
+        stats = tap.stats()
+        assert stats["tx_completed"] + stats["tx_failed"] == stats["tx_submitted"]
+        assert stats["tx_in_flight"] == stats["tx_reserved"] == 0
+        assert stats["tx_free"] == 4096
+
+    assert Child(waits).result() is None
 
 
 def shared_files(name: str, peer: str) -> None:
