@@ -216,6 +216,55 @@ def test_switching_under_load_loses_no_buffer(hosts: Hosts) -> None:
     hosts.assert_reached()
 
 
+def n_queues(bench: Bench) -> int:
+    return next(int(p.n_queues) for p in bench.abi.ports() if p.name.decode() == bench.near)
+
+
+@pytest.fixture
+def known(hosts: Hosts) -> Iterator[None]:
+    """The other host does not have to ask where this one is, which may not answer."""
+    path = f"/sys/class/net/{hosts.near}/address"
+    mac = hosts.bench.vm.read_file(path).decode().strip()
+    neighbour = ["ip", "-n", "far", "neigh"]
+    where = [NEAR, "dev", hosts.bench.peer]
+    hosts.bench.vm.run([*neighbour, "replace", *where, "lladdr", mac, "nud", "permanent"])
+    yield
+    hosts.bench.vm.run([*neighbour, "del", *where])
+
+
+@pytest.mark.parametrize("stack", ["copy", "off"])
+def test_other_numbers_of_queues_under_load_lose_no_buffer(
+    hosts: Hosts, known: None, stack: str
+) -> None:
+    """Hostile case 90: no tap is open, for which it would be refused."""
+    bench = hosts.bench
+    usual = n_queues(bench)
+    assert usual > 1
+    hosts.stack(stack)
+    floods = [hosts.here.Flood(FAR), hosts.there.Flood(NEAR)]
+
+    def wait_moving() -> None:
+        goal = bench.port_stats(hosts.near)["rx_frames"] + 100
+        bench.vm.wait_until(
+            lambda: bench.port_stats(hosts.near)["rx_frames"] > goal, 30, "frames with such queues"
+        )
+
+    try:
+        wait_moving()
+        for count in (1, usual) * 5:
+            bench.vm.run(["ethtool", "-L", hosts.near, "combined", str(count)])
+            assert n_queues(bench) == count
+            wait_moving()
+        tap = bench.abi.Tap().attach(hosts.near).map()
+        assert tap.field("n_queues") == usual
+        assert tap.read_all(1), "no frame for the tap"
+        tap.close()
+    finally:
+        for flood in floods:
+            flood.stop()
+    bench.assert_whole()
+
+
 def test_down_and_up_under_load_loses_no_buffer(hosts: Hosts) -> None:
     watch = hosts.here.Watch(hosts.near)
     floods = [hosts.here.Flood(FAR), hosts.there.Flood(NEAR)]
