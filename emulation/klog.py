@@ -10,7 +10,9 @@ _RECORD = re.compile(r"\d+,\d+,(?P<time_us>\d+),[^;]*;(?P<text>.*)")
 _FAULT = re.compile(
     r"BUG:|WARNING:|UBSAN:|INFO: task |RIP:|Call Trace:|unreferenced object|"
     # not what it says of itself when the kernel boots
-    r"DMA-API: (?!preallocated|debugging enabled)"
+    r"DMA-API: (?!preallocated|debugging enabled)|"
+    # likewise of an IOMMU; a card reached for memory that it may not
+    r"DMAR:.*(\bfault\b|DMA Read|DMA Write)"
 )
 _CONTEXT_LINES = 60
 # A report of a data race ends with a rule. The kernel has many that it can live with: they

@@ -72,6 +72,11 @@ class Site:
     def flood(self) -> list[Any]:
         """Let both hosts send without end; return once frames have crossed both ways."""
         floods = [host.Flood(to) for host, to in ((self.left, RIGHT), (self.right, LEFT))]
+        self.wait_crossing()
+        return floods
+
+    def wait_crossing(self) -> None:
+        """Wait until more frames have crossed both ways."""
         goals = [self.sent(name) + 500 for name in self.ports]
         self.vm.wait_until(
             lambda: all(
@@ -80,7 +85,6 @@ class Site:
             60,
             "the floods to cross",
         )
-        return floods
 
     def pool_fault(self, name: str) -> str:
         """What is amiss with a pool that only the card uses, or nothing."""
@@ -345,3 +349,40 @@ def test_a_card_pulled_out_of_a_bridge_ends_it_and_spoils_nothing(site: Site, wh
     again = site.start(which)
     site.assert_reached()
     site.end(again)
+
+
+def test_a_card_behind_the_iommu_is_set_up_anew_while_frames_come(site: Site) -> None:
+    """Hostile case 96: what it may still write to is mapped for it, and nothing that is not."""
+    vm, name = site.vm, site.ports[0]
+    device = f"/sys/bus/pci/devices/{vm.pci(0)}"
+    run = site.start("c")
+    site.assert_reached()
+    floods = site.flood()
+    try:
+        for words in (
+            f"ip link set {name} down; ip link set {name} up",
+            f"ethtool -G {name} rx 64 tx 64; ethtool -G {name} rx 1024 tx 512",
+            f"ip link set {name} mtu 1400; ip link set {name} mtu 1500",
+            f"echo 1 > {device}/reset",
+        ):
+            for _ in range(3):
+                vm.run(["sh", "-ec", words])
+                site.wait_crossing()
+        assert run.returncode is None, run.stderr.decode()
+        vm.write_file(f"{device}/driver/unbind", vm.pci(0).encode())
+        assert run.wait(60).returncode == 1
+        for _ in range(3):
+            vm.write_file("/sys/bus/pci/drivers/ntzc_igb/bind", vm.pci(0).encode())
+            vm.run(["ip", "link", "set", vm.interface(0), "up"])
+            vm.wait_carrier(0)
+            again = site.start("c")
+            site.wait_crossing()
+            site.end(again)
+            vm.write_file(f"{device}/driver/unbind", vm.pci(0).encode())
+    finally:
+        for flood in floods:
+            flood.stop()
+        if not has_driver(vm, 0):
+            vm.write_file("/sys/bus/pci/drivers/ntzc_igb/bind", vm.pci(0).encode())
+        vm.run(["ip", "link", "set", vm.interface(0), "up"])
+        vm.wait_carrier(0)

@@ -51,6 +51,36 @@ def test_what_dma_debugging_says_of_itself_is_none(line: str) -> None:
     assert klog.faults([line]) == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "DMAR: DRHD: handling fault status reg 2",
+        "DMAR: [DMA Read NO_PASID] Request device [01:00.0] fault addr 0xfff00000 "
+        "[fault reason 0x06] PTE Read access is not set",
+        "DMAR: [DMA Write] Request device [01:00.0] PASID ffffffff",
+    ],
+)
+def test_memory_that_a_card_may_not_reach_is_a_fault(line: str) -> None:
+    assert klog.faults(["usual", line]) == [line]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "DMAR: Host address width 39",
+        "DMAR: DRHD base: 0x000000fed90000 flags: 0x0",
+        "DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap d2008c222f0686 ecap f00f5e",
+        "DMAR: IOMMU enabled",
+        "DMAR: No RMRR found",
+        "DMAR: dmar0: Using Queued invalidation",
+        "DMAR: Intel(R) Virtualization Technology for Directed I/O",
+        "DMAR-IR: Enabled IRQ remapping in x2apic mode",
+    ],
+)
+def test_what_the_iommu_says_of_itself_is_none(line: str) -> None:
+    assert klog.faults([line]) == []
+
+
 def test_a_race_is_a_fault_where_our_modules_make_an_access_of_it() -> None:
     for report in (FOREIGN, DEEP, ASKED, STATE, TIME):
         assert klog.faults(report) == []
