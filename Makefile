@@ -14,8 +14,9 @@ one_kernel = $(or $(KERNEL),6.12)
 PREFIX ?= /usr/local
 ARGS ?=
 
-# of a fuzzing run: for how long, in seconds, and which
+# of a fuzzing run: for how long, in seconds, how many calls at least, and which
 T ?= 60
+CALLS ?= 0
 SEED ?= 1
 
 # the Python environment, made on first use
@@ -68,9 +69,10 @@ mutants: python ## break the modules on purpose, and see the suite notice
 	@$(python) -m tests.mutants $(ARGS)
 
 .PHONY: fuzz
-fuzz: ## fuzz the ABI in a VM: T=SECONDS SEED=N
+fuzz: ## fuzz the ABI in a VM: T=SECONDS CALLS=N SEED=N
 	@ci/setup vm kernel
-	@$(python) -m tests.fuzz $(or $(KERNEL),debug) --seconds $(T) --seed $(SEED) $(ARGS)
+	@$(python) -m tests.fuzz $(or $(KERNEL),debug) --seconds $(T) --calls $(CALLS) --seed $(SEED) \
+		$(ARGS)
 
 .PHONY: vm-shell
 vm-shell: python ## a shell in a VM with two cards and everything loaded

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Fuzz a kernel in a VM for some time: ``python -m tests.fuzz KERNEL --seconds T --seed N``.
 
+With ``--calls N`` it goes on after that until so many calls were made, and fails if they cannot be.
 Frames come over both wires meanwhile, most of them hostile. At the end the log must be clean,
 the pools whole, and the modules must unload. What was kept is written to build/fuzz/; a
 program that broke the machine is the last recipe in the console's log, and can be tried again
@@ -36,6 +37,7 @@ _BURST = 64
 # Leaves the processors to the calls: at 20 ms, four fifths of a debug kernel's time went to
 # frames, and a sixth as many calls were made.
 _PAUSE_S = 0.3
+_SLOWEST = 20  # calls in a second, below which it is given up
 
 
 def hostile(seed: int, count: int) -> list[bytes]:
@@ -119,10 +121,10 @@ class Output:
                     self.calls, self.killed, self.died = map(int, counts.groups())
                 print(f"fuzz: {line}", flush=True)
 
-    def assert_worth(self, guided: bool) -> None:
-        """Check that it has tried anything, and as it was asked to: nothing found says little."""
+    def assert_worth(self, guided: bool, calls: int) -> None:
+        """Check that it has tried enough, and as it was asked to: nothing found says little."""
         assert self.guided or not guided, "this kernel has no KCOV: --unguided goes on without"
-        assert self.calls, "not one call was made"
+        assert self.calls >= max(calls, 1), f"{self.calls} calls were made"
         assert self.died <= self.killed, f"{self.died} processes died, {self.killed} were killed"
 
     def save(self, path: Path) -> None:
@@ -131,8 +133,15 @@ class Output:
         path.write_text("".join(f"{self.kept[index]}\n" for index in sorted(self.kept)))
 
 
-def fuzz(vm: VM, words: Sequence[str], seed: int, seconds: float, output: Output) -> None:
+def fuzz(vm: VM, words: Sequence[str], seed: int, most_s: float, output: Output) -> None:
     """Run the fuzzer with these words beside the cards; check all that must hold.
+
+    Args:
+        vm: the machine.
+        words: the fuzzer's own.
+        seed: of the frames that come meanwhile.
+        most_s: how long it may take.
+        output: takes what it says.
 
     Raises:
         CommandFailed: the fuzzer found something amiss.
@@ -147,7 +156,7 @@ def fuzz(vm: VM, words: Sequence[str], seed: int, seconds: float, output: Output
     command = [str(build.program()), *words, *cards]
     with traffic(vm, seed):
         process = vm.spawn(command, on_output=output.take)
-        done = process.wait(seconds * 2 + 600)
+        done = process.wait(most_s)
     done.check()
     vm.assert_log_clean()
     aftermath.assert_none(vm)
@@ -157,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("kernel")
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--calls", type=int, default=0, help="at least so many")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=6)
     parser.add_argument("--corpus", type=Path, default=CORPUS, help="programs to start with")
@@ -171,6 +181,8 @@ def main() -> int:
     kernel = kernels.fetch(args.kernel)
     built = build.instrumented(kernel)
     words = ["-s", str(args.seed), "-t", str(args.seconds), "-w", str(args.workers)]
+    words += ["-n", str(args.calls)]
+    most_s = 2 * args.seconds + args.calls / _SLOWEST + 600
     output = Output()
     if args.corpus.exists():
         words += ["-c", str(args.corpus)]
@@ -183,9 +195,9 @@ def main() -> int:
     with VM(kernel, cards=2, parallel=True) as vm:
         vm.load_modules(built)
         try:
-            fuzz(vm, words, args.seed, args.seconds, output)
+            fuzz(vm, words, args.seed, most_s, output)
             if not args.replay:
-                output.assert_worth(guided=not args.unguided)
+                output.assert_worth(not args.unguided, args.calls)
         except (VMError, AssertionError) as error:
             output.save(KEPT / f"corpus-{args.seed}.txt")
             print(f"fuzz: FAILED: {error}\n{''.join(output.errors)}")

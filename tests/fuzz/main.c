@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * fuzz [-s SEED] [-t SECONDS] [-w WORKERS] [-c CORPUS] [-r PARENT+SEED] CARD...
+ * fuzz [-s SEED] [-t SECONDS] [-n CALLS] [-w WORKERS] [-c CORPUS] [-r PARENT+SEED] CARD...
  *
  * Processes run programs for a random while; then they end or are killed in the middle. Every
  * round they all do, and the pools of all cards must be whole. A program's recipe is its
- * parent's number in the corpus (- for none) and the seed of what was changed.
+ * parent's number in the corpus (- for none) and the seed of what was changed. There are
+ * rounds for SECONDS, and further ones until CALLS were made.
  *
  * Written to standard output: "guided" or "unguided"; "kept N PROGRAM" for each program that
  * went a new way; "round" and counters after each round; "fault" and why before it fails.
@@ -322,16 +323,20 @@ int main(int argc, char **argv)
 	const char *corpus = NULL, *recipe = NULL;
 	unsigned int n_workers = 6;
 	double seconds = 60, start = now_s();
+	unsigned long long n_calls = 0;
 	struct rng rng = { 1 };
 	int opt, fd;
 
-	while ((opt = getopt(argc, argv, "s:t:w:c:r:")) != -1) {
+	while ((opt = getopt(argc, argv, "s:t:n:w:c:r:")) != -1) {
 		switch (opt) {
 		case 's':
 			rng.state = strtoull(optarg, NULL, 0);
 			break;
 		case 't':
 			seconds = atof(optarg);
+			break;
+		case 'n':
+			n_calls = strtoull(optarg, NULL, 0);
 			break;
 		case 'w':
 			n_workers = (unsigned int)atoi(optarg);
@@ -365,12 +370,19 @@ int main(int argc, char **argv)
 	/* coverage is each worker's own; this only asks whether it can be had */
 	printf("%s\n", access("/sys/kernel/debug/kcov", R_OK | W_OK) ? "unguided" : "guided");
 	fflush(stdout);
-	while (now_s() < start + seconds) {
+	while (now_s() < start + seconds || shared->calls < n_calls) {
+		unsigned long long before = shared->calls;
 		double end = now_s() + ROUND_S;
 
-		round_run(workers, n_workers, &rng, end < start + seconds ? end : start + seconds);
+		if (shared->calls >= n_calls && end > start + seconds)
+			end = start + seconds;
+		round_run(workers, n_workers, &rng, end);
 		settle(fd);
 		report(start);
+		if (shared->calls == before) {
+			errno = ETIME;
+			die("a round without a call");
+		}
 	}
 	return 0;
 }
