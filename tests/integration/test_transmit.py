@@ -82,13 +82,25 @@ def test_a_hundred_thousand_frames_leave_in_order_and_intact(bench: Bench) -> No
 def test_a_short_frame_is_padded_with_zeros_never_with_what_was_there(
     bench: Bench, sender: Any, len_bytes: int
 ) -> None:
-    """Hostile case 70."""
+    """Hostile cases 68 and 70."""
     (desc,) = sender.reserve(1)
     full = sender.fill(desc, b"\xee" * 200)
     short = bytes.fromhex("02000000aa0102000000aa0288b5") + b"\x11" * (len_bytes - 14)
     sender.fill(desc, short)
     assert sender.submit(change(full, len=len_bytes)) == 1
     assert bench.wire.recv(10) == short.ljust(60, b"\0")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("len_bytes", [1514, 1515, 1518, 1522])
+def test_frames_up_to_the_longest_leave_byte_for_byte(
+    bench: Bench, sender: Any, len_bytes: int
+) -> None:
+    """Hostile case 68: room for two tags beyond the MTU, whatever is in it."""
+    assert sender.field("frame_max") == 1522
+    (desc,) = sender.reserve(1)
+    assert sender.submit(sender.fill(desc, frame(len_bytes, len_bytes))) == 1
+    assert bench.wire.recv(10) == frame(len_bytes, len_bytes)
 
 
 @pytest.mark.quick
