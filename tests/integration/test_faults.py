@@ -344,7 +344,7 @@ def unmasked(bench: Bench, n_queues: int) -> bool:
     """Whether the card may interrupt for each queue and, by vector 0, for a change of its link."""
     peek = bench.vm.guest.modules["registers"].peek
     vectors, causes = (peek(f"{device(bench)}/resource0", register) for register in (EIMS, IMS))
-    return vectors == (2 << n_queues) - 1 and causes & LINK_CHANGE != 0
+    return bool(vectors == (2 << n_queues) - 1 and causes & LINK_CHANGE)
 
 
 def mask_all(bench: Bench) -> None:

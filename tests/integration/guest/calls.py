@@ -316,16 +316,17 @@ def _fill_ring(tap: abi.Tap) -> list[Desc]:
 def _submission(descs: list[Desc]) -> int:
     """The address of what TX_SUBMIT takes."""
     array = abi.buffer(len(descs) * DESC, b"".join(abi.DESC.pack(*d) for d in descs))
-    return abi.buffer(24, struct.pack("=QIIQ", array, len(descs), 0, 0))
+    return int(abi.buffer(24, struct.pack("=QIIQ", array, len(descs), 0, 0)))
 
 
 def _ioctl(tap: abi.Tap, command: int, arg: int, signal_s: float) -> tuple[int, int]:
     """Its result and errno; a signal comes every *signal_s*, as the first may be too early."""
     signal.setitimer(signal.ITIMER_REAL, signal_s, signal_s)
     try:
-        return abi.call("ioctl", tap.fd, command, arg)
+        result, failed = abi.call("ioctl", tap.fd, command, arg)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+    return result, failed
 
 
 def _signals_while_sending(tap: abi.Tap, command: int) -> bool:
