@@ -88,3 +88,41 @@ def test_memory_that_changes_owner_shows_nothing_of_its_former_one(bench: Bench)
     tap.close()
     bench.abi.configure(bench.iface)
     bench.vm.wait_carrier(0)
+
+
+def test_transmit_memory_shows_nothing_of_the_tap_that_had_it_before(bench: Bench) -> None:
+    """Hostile case 79: it was full of something else when that tap closed."""
+    leftovers = bench.vm.guest.modules["leftovers"]
+    for _ in range(3):
+        tap = bench.abi.Tap().attach(bench.iface, quota=1).setup_tx(8192)
+        assert leftovers.find(tap.tx, ()) == ""
+        leftovers.litter(tap.tx)
+        tap.close()
+
+
+def test_new_rings_show_nothing_but_indices_and_free_buffers(bench: Bench) -> None:
+    """Hostile case 79: taps before had rings of that size, and wrote into all of them."""
+    leftovers = bench.vm.guest.modules["leftovers"]
+    for _ in range(3):
+        tap = bench.abi.Tap().attach(bench.iface, quota=1, ring_size=4096)
+        # fewer than there are entries
+        tap.setup_tx(1000, flags=bench.abi.TX_RINGS)
+        assert leftovers.find_in_rings(tap) == ""
+        leftovers.litter_rings(tap)
+        tap.close()
+
+
+def test_a_pool_made_anew_shows_no_frames_of_the_one_before(bench: Bench) -> None:
+    """Hostile case 79: PORT_CONFIG."""
+    seen = bench.vm.guest.modules["leftovers"].find
+    for n_bufs in (8192, 0):
+        tap = bench.abi.Tap().attach(bench.iface).map()
+        bench.wire.send_many(frame(n, 1514) for n in range(500))
+        assert len(bench.vm.guest.fetch(tap.read_all(500))) == 500
+        assert seen(tap.rx, ()), "no frame left anything"
+        tap.close()
+        bench.abi.configure(bench.iface, n_bufs=n_bufs)
+        bench.vm.wait_carrier(0)
+        tap = bench.abi.Tap().attach(bench.iface).map()
+        assert seen(tap.rx, ()) == ""
+        tap.close()
