@@ -14,7 +14,7 @@
 
 #include "igb.h"
 
-/* less cannot be a frame, and could not be sent again: what TCTL.PSP pads has that much [3.2] */
+/* less cannot be a frame, and could not be sent again: TCTL.PSP pads no frame of less */
 #define NTZC_IGB_RX_LEAST	17
 
 /* What the RSS type in a descriptor covers, datasheet 7.1.5.2 */
